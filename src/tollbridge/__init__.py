@@ -1,0 +1,1 @@
+"""Tollbridge: an AI gateway that bridges protocols and takes its toll in tokens."""

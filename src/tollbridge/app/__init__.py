@@ -1,0 +1,1 @@
+"""Use cases over ports. Start with `exchange`, the life of a request."""

@@ -1,0 +1,249 @@
+"""What the use cases need from outside, owned by the user of each service.
+
+Adapters live on the edge floor: `storage` implements the stores, `upstream` the transports,
+`telemetry` the observer, `server` the client's side. Time and entropy come in through `Clock` and
+`Entropy`, so that a test decides both.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from tollbridge.ledger.model import (
+    Admission,
+    Checkpoint,
+    Hold,
+    Pack,
+    Refusal,
+    Settled,
+    Settlement,
+)
+from tollbridge.units import EnvId, KeyId, MicroCredits, Millis, PackId
+
+Clock = Callable[[], Millis]
+"""Milliseconds since the epoch."""
+
+Entropy = Callable[[int], bytes]
+"""That many random bytes, fit for secrets."""
+
+
+class StoreUnavailableError(Exception):
+    """The database is away. The caller fails closed: nothing is served that cannot be charged."""
+
+
+class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A key with the environment it opens, read in one snapshot."""
+
+    key_id: KeyId
+    env_id: EnvId
+    name: str
+    expires_at: Millis | None
+    revoked_at: Millis | None
+    generation: int
+    """Of the environment: any change of its keys or switches raises it."""
+    models_on: frozenset[str]
+    """The models of group `cloudbase` that are switched on."""
+
+
+class AccountStore(Protocol):
+    """The hot path's view of environments, keys and the ledger.
+
+    Every method raises `StoreUnavailableError` when the database is away. `admit`, `settle` and
+    `checkpoint` calls that arrive together are committed together; each returns only when its
+    transaction is committed.
+    """
+
+    async def find_key(self, key_hash: bytes) -> KeyRecord | None:
+        """The key with this SHA-256, revoked and expired ones included."""
+
+    async def generation(self, env_id: EnvId) -> int | None:
+        """The environment's current generation; None: no such environment."""
+
+    async def admit(self, admission: Admission) -> Hold | Refusal:
+        """Hold the price of a request, or say which check refused it. Nothing is written then."""
+
+    async def settle(self, settlement: Settlement) -> Settled:
+        """End the hold: post the amount (void if 0) and record the usage. Idempotent."""
+
+    async def checkpoint(
+        self, worker_id: str, checkpoints: Sequence[Checkpoint], now: Millis
+    ) -> None:
+        """Renew the worker's lease and note how far its streams are."""
+
+    async def sweep(self, now: Millis) -> int:
+        """Recover holds of workers whose lease has run out; expire packs. Returns how many."""
+
+    async def close(self, worker_id: str) -> None:
+        """Give up the lease and close the database."""
+
+
+class KeyInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A key as it is listed: never the key itself."""
+
+    key_id: KeyId
+    env_id: EnvId
+    name: str
+    hint: str
+    """The key's last four characters."""
+    created_at: Millis
+    expires_at: Millis | None
+    revoked_at: Millis | None
+
+
+class Environment(msgspec.Struct, frozen=True, kw_only=True):
+    """A tenant."""
+
+    env_id: EnvId
+    name: str
+    created_at: Millis
+    generation: int
+
+
+class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Usage added up by environment, model and day (UTC)."""
+
+    env_id: EnvId
+    day: str
+    model: str
+    requests: int
+    input: int
+    cache_read: int
+    cache_write: int
+    output: int
+    amount: MicroCredits
+
+
+class Grant(msgspec.Struct, frozen=True, kw_only=True):
+    """A pack to be granted. The id is the caller's, so that a repeated call grants once."""
+
+    env_id: EnvId
+    pack_id: PackId
+    amount: MicroCredits
+    expires_at: Millis | None
+    models: tuple[str, ...]
+    now: Millis
+
+
+class GrantConflictError(Exception):
+    """A pack with this id exists with other content; the message names the differing field."""
+
+
+class UnknownEnvironmentError(Exception):
+    """There is no environment with this id."""
+
+
+class ControlStore(Protocol):
+    """What operators and tenants change. Each method is one transaction.
+
+    Methods that name an environment raise `UnknownEnvironmentError` if there is none.
+    """
+
+    async def create_environment(self, env_id: EnvId, name: str, now: Millis) -> bool:
+        """Returns False if it exists already."""
+
+    async def environments(self) -> Sequence[Environment]:
+        """All of them, by id."""
+
+    async def add_key(self, key: KeyInfo, key_hash: bytes) -> None:
+        """Store a new key's hash and raise the environment's generation."""
+
+    async def keys(self, env_id: EnvId | None) -> Sequence[KeyInfo]:
+        """Of one environment or of all, by creation."""
+
+    async def revoke_key(self, key_id: KeyId, now: Millis) -> bool:
+        """Raise the generation, so that the very next request is refused. False: no such key."""
+
+    async def switch(self, env_id: EnvId, models: Sequence[str], *, on: bool) -> None:
+        """Turn models of group `cloudbase` on or off and raise the generation."""
+
+    async def models_on(self, env_id: EnvId) -> frozenset[str]:
+        """The models that are switched on."""
+
+    async def grant(self, grant: Grant) -> bool:
+        """Grant a pack. False: it exists with the same content.
+
+        Raises:
+            GrantConflictError: a pack with this id has other content.
+        """
+
+    async def packs(self, env_id: EnvId | None) -> Sequence[Pack]:
+        """In the order in which they are drawn: soonest to expire first, then oldest."""
+
+    async def usage(self, env_id: EnvId | None, since: Millis, until: Millis) -> Sequence[UsageRow]:
+        """Usage added up by environment, day and model."""
+
+
+class UpstreamRequest(NamedTuple):
+    """One request to a server that runs models. `path` is appended to the upstream's base URL."""
+
+    method: str
+    path: str
+    headers: Sequence[tuple[str, str]]
+    body: bytes
+
+
+class UpstreamError(Exception):
+    """The upstream could not be reached, or broke the connection or the protocol.
+
+    `sent` is true once a byte of the request may have arrived there.
+    """
+
+    def __init__(self, message: str, *, sent: bool) -> None:
+        super().__init__(message)
+        self.sent = sent
+
+
+class UpstreamTimeoutError(UpstreamError):
+    """A deadline passed: connect, first byte or idle."""
+
+
+class UpstreamReply(Protocol):
+    """An answer whose head has arrived and whose body is still coming."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """With lower-case names; of repeated ones the last."""
+
+    async def read(self) -> bytes:
+        """What has arrived since the last call, waiting for at least one byte; b"" at the end.
+
+        Raises:
+            UpstreamError: the body was cut short.
+            UpstreamTimeoutError: nothing came within the idle deadline.
+        """
+
+    def abort(self) -> None:
+        """Cancel at once: the connection is closed, a pending `read` raises `UpstreamError`.
+
+        After the end of the body this does nothing.
+        """
+
+
+class Upstream(Protocol):
+    """A server that runs models."""
+
+    async def send(self, request: UpstreamRequest) -> UpstreamReply:
+        """Send a request and wait for the head of the answer.
+
+        Raises:
+            UpstreamError: it could not be reached or broke off.
+            UpstreamTimeoutError: no connection or no head within the deadline.
+        """
+
+    async def close(self) -> None:
+        """Close idle connections."""
+
+
+class Observer(Protocol):
+    """Told of every exchange's end, for logs and metrics. Never raises."""
+
+    def exchange_ended(self, settlement: Settlement, status: int, error: str | None) -> None:
+        """One call for each exchange that was admitted."""
+
+    def request_refused(self, request_id: str, status: int, code: str) -> None:
+        """One call for each request that was refused before it was admitted."""

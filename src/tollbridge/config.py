@@ -1,0 +1,157 @@
+"""What the operator deploys: `tollbridge.toml`, validated whole.
+
+`parse_config` turns text into a frozen `Config` or raises `ConfigError` that names the setting and
+what to do. Nothing here reads a file or the environment: both are passed in. A secret is written
+as `env:NAME` (taken from the environment) or in plain text, and is never part of a message.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from tollbridge.units import BODY_BYTES_MAX_DEFAULT
+
+Protocol = Literal["messages", "chat"]
+"""A wire protocol: Anthropic Messages or OpenAI Chat Completions."""
+
+DIALECTS = (
+    "anthropic", "openai", "deepseek", "hunyuan", "qwen", "kimi", "glm",
+    "vllm", "sglang", "ollama", "llama.cpp", "openrouter", "generic",
+)  # fmt: skip
+DEMO_UPSTREAM = "demo"
+"""The name of the built-in upstream; needs no entry in the file."""
+
+
+class ConfigError(Exception):
+    """The file cannot be used; the message names the setting and the remedy."""
+
+
+class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where and how the gateway listens."""
+
+    host: str = "127.0.0.1"
+    port: int = 8787
+    domain: str = ""
+    """Environments are addressed as `<ENV_ID>.api.<domain>`; empty: only by their keys."""
+    workers: int = 1
+    body_bytes_max: int = BODY_BYTES_MAX_DEFAULT
+
+
+class UpstreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A server that runs models."""
+
+    base_url: str
+    """Scheme, host and path prefix: `/v1/messages` or `/chat/completions` is appended as told by
+    the protocol. A Chat base ends where the OpenAI SDK's `base_url` would end (with `/v1`)."""
+    protocol: Protocol
+    dialect: str = "generic"
+    api_key: str = ""
+    connect_timeout_s: float = 5.0
+    first_byte_timeout_s: float = 120.0
+    idle_timeout_s: float = 300.0
+    connections_max: int = 512
+
+
+class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One upstream that serves a model, and the model's name there."""
+
+    upstream: str
+    model: str = ""
+    """Empty: the same name."""
+
+
+class PriceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Weights in credits per token. At most six decimals: they become whole micro-credits."""
+
+    input: float = 1.0
+    cache_read: float = 0.1
+    cache_write: float = 1.25
+    output: float = 1.0
+
+
+class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a client may name."""
+
+    targets: tuple[TargetConfig, ...]
+    display_name: str = ""
+    context_window: int = 256_000
+    output_limit: int = 32_000
+    price: PriceConfig = PriceConfig()
+    on_by_default: bool = False
+    """Whether a new environment starts with this model switched on."""
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The whole file."""
+
+    server: ServerConfig = ServerConfig()
+    upstreams: dict[str, UpstreamConfig] = {}
+    models: dict[str, ModelConfig] = {}
+
+
+def parse_config(text: str, environ: Mapping[str, str]) -> Config:
+    """Validate the text of a `tollbridge.toml` whole.
+
+    Raises:
+        ConfigError: for bad syntax, an unknown setting, a wrong type, a target that names no
+            upstream, an unknown dialect or a missing environment variable.
+    """
+    try:
+        config = msgspec.toml.decode(text, type=Config)
+    except msgspec.DecodeError as error:
+        message = str(error).replace("Object contains unknown field", "unknown setting")
+        raise ConfigError(message.replace("`$.", "`")) from error
+    upstreams = {
+        name: msgspec.structs.replace(
+            upstream, api_key=_secret(upstream.api_key, f"upstreams.{name}.api_key", environ)
+        )
+        for name, upstream in config.upstreams.items()
+    }
+    config = msgspec.structs.replace(config, upstreams=upstreams)
+    check_config(config)
+    return config
+
+
+def check_config(config: Config) -> None:
+    """Check what the types cannot say.
+
+    Raises:
+        ConfigError: with the path of the setting and the remedy.
+    """
+    for name, upstream in config.upstreams.items():
+        where = f"upstreams.{name}"
+        if name == DEMO_UPSTREAM:
+            raise ConfigError(f"{where}: this name is the built-in model's; choose another")
+        if not upstream.base_url.startswith(("http://", "https://")):
+            raise ConfigError(f"{where}.base_url: must begin with http:// or https://")
+        if upstream.dialect not in DIALECTS:
+            raise ConfigError(f"{where}.dialect: must be one of {', '.join(DIALECTS)}")
+    for name, model in config.models.items():
+        where = f'models."{name}"'
+        if not model.targets:
+            raise ConfigError(f"{where}.targets: name at least one upstream")
+        for index, target in enumerate(model.targets):
+            if target.upstream != DEMO_UPSTREAM and target.upstream not in config.upstreams:
+                known = ", ".join([*config.upstreams, DEMO_UPSTREAM])
+                raise ConfigError(
+                    f"{where}.targets[{index}].upstream: no upstream {target.upstream!r};"
+                    f" known are {known}"
+                )
+        if model.output_limit < 1 or model.context_window < 1:
+            raise ConfigError(f"{where}: output_limit and context_window must be at least 1")
+        for token_class in ("input", "cache_read", "cache_write", "output"):
+            weight: float = getattr(model.price, token_class)
+            if weight < 0 or round(weight, 6) != weight:
+                raise ConfigError(
+                    f"{where}.price.{token_class}: at least 0, with at most six decimals"
+                )
+
+
+def _secret(value: str, where: str, environ: Mapping[str, str]) -> str:
+    if not value.startswith("env:"):
+        return value
+    name = value.removeprefix("env:")
+    if not environ.get(name):
+        raise ConfigError(f"{where}: the environment variable {name} is not set")
+    return environ[name]

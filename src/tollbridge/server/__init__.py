@@ -1,0 +1,1 @@
+"""The data plane's edge: ASGI routes, credentials, streaming, problems."""

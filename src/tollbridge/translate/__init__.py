@@ -1,0 +1,1 @@
+"""Translation between vocabularies: pure, table-shaped, told in both directions."""

@@ -1,0 +1,51 @@
+"""Units, identifiers and named limits.
+
+Amounts of money are integers in micro-credits. One credit pays for one token at weight 1.
+"""
+
+from typing import NewType
+
+MicroCredits = NewType("MicroCredits", int)
+"""An amount on the ledger: a millionth of a credit. Never a float, never negative."""
+
+Tokens = NewType("Tokens", int)
+Millis = NewType("Millis", int)
+"""Milliseconds since the Unix epoch (a moment) or between two moments (a span)."""
+
+EnvId = NewType("EnvId", str)
+KeyId = NewType("KeyId", str)
+PackId = NewType("PackId", str)
+RequestId = NewType("RequestId", str)
+"""`req_` and 24 characters: identifies one exchange, its hold, its settlement and its receipt."""
+
+MICRO = 1_000_000
+"""Micro-credits in a credit."""
+
+KIB = 1024
+MIB = 1024 * KIB
+
+BODY_BYTES_MAX_DEFAULT = 32 * MIB
+"""A request body above this is refused with 413 while it is still being read."""
+
+EVENT_BYTES_MAX = 8 * MIB
+"""One server-sent event of an upstream; a longer one is a protocol error, not a memory error."""
+
+RESPONSE_BYTES_MAX = 64 * MIB
+"""A one-shot answer of an upstream that has to be held in memory to be translated."""
+
+ERROR_BODY_BYTES_MAX = 64 * KIB
+"""What is read of an upstream's error body."""
+
+HEARTBEAT_MS = Millis(10_000)
+"""Silence towards a streaming client before a heartbeat is sent (protocols.md C.9.6)."""
+
+CHECKPOINT_MS = Millis(2_000)
+"""At most this much of a stream is lost to the ledger when the process is killed."""
+
+LEASE_MS = Millis(10_000)
+"""A worker that has not renewed its lease for this long is dead; its holds are recovered."""
+
+OUTPUT_FLOOR_TOKENS = Tokens(16)
+"""A hold is never capped below this many output tokens: a shorter answer helps nobody."""
+
+assert LEASE_MS > 2 * CHECKPOINT_MS, "one late heartbeat must not kill a worker"

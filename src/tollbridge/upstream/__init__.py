@@ -1,0 +1,1 @@
+"""Servers that run models: the HTTP client and the built-in model."""

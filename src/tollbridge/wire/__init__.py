@@ -1,0 +1,1 @@
+"""Vocabularies of the protocols: pure types, codecs and folds. No I/O."""
