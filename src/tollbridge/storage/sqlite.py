@@ -40,6 +40,8 @@ from tollbridge.units import EnvId, KeyId, Millis, PackId, RequestId
 
 SCHEMA_VERSION = 1
 
+CACHE_KIB = 16 * 1024
+
 OPEN_WAIT_S = 5.0
 """While a file is opened its locks are waited for; nothing is served yet."""
 
@@ -192,6 +194,7 @@ def connect(path: Path, synchronous: str) -> sqlite3.Connection:
         _switch_to_wal(connection)
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         connection.execute("PRAGMA foreign_keys = ON")
         _create_schema(connection)
         connection.execute("PRAGMA busy_timeout = 0")
