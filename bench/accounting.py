@@ -101,7 +101,7 @@ async def serve(path: Path, concurrency: int, environments: int, requests: int) 
         )
     )
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    commits = store._group.commits
+    commits = store.commits
     await store.close(str(os.getpid()))
     print(
         f"{concurrency:>11}  {environments:>12}  {cpu / requests * 1e6:>14.1f}"

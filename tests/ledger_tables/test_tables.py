@@ -65,21 +65,21 @@ async def balances(store: SqliteStore, pack_id: str) -> str:
     return f"{pack.available} {pack.held} {pack.spent} {pack.expired}"
 
 
-async def check_table(table: Path, database: Path) -> None:
+async def check_table(table: str, name: str, database: Path) -> None:
     store = SqliteStore(database)
     await store.create_environment(ENV, "Acme", Millis(0))
-    for number, line in enumerate(table.read_text("utf-8").splitlines(), start=1):
-        line = line.split("#")[0].strip()
-        if not line:
+    for number, line in enumerate(table.splitlines(), start=1):
+        cells = line.split("#")[0].strip()
+        if not cells:
             continue
-        moment, command, expected = (re.sub(r" +", " ", cell.strip()) for cell in line.split("|"))
+        moment, command, expected = (re.sub(r" +", " ", cell.strip()) for cell in cells.split("|"))
         try:
             got = await (run(store, command, int(moment)) if moment else balances(store, command))
         except (GrantConflictError, SettlementConflictError) as error:
             got = "conflict " + str(error).split()[-1]
         except UnknownHoldError:
             got = "unknown"
-        assert got == expected, f"{table.name}:{number}: {command}"
+        assert got == expected, f"{name}:{number}: {command}"
     await store.close("w")
     with audit_rows(database) as rows:
         assert audit(rows).differences == []
@@ -87,7 +87,7 @@ async def check_table(table: Path, database: Path) -> None:
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.stem)
 def test_table(table: Path, tmp_path: Path) -> None:
-    asyncio.run(check_table(table, tmp_path / "ledger.db"))
+    asyncio.run(check_table(table.read_text("utf-8"), table.name, tmp_path / "ledger.db"))
 
 
 def test_there_are_tables() -> None:

@@ -76,7 +76,12 @@ class SqliteStore:
             self._connection = connect(path, synchronous)
         leases: dict[str, Millis] = {}
         self._group = GroupCommit(self._connection, lambda: Batch(self._connection, leases))
-        self._checkpointer = Checkpointer(path, lambda: self._group.commits)
+        self._checkpointer = Checkpointer(path, lambda: self.commits)
+
+    @property
+    def commits(self) -> int:
+        """Transactions so far; by it, commands per transaction can be told."""
+        return self._group.commits
 
     # AccountStore
 
