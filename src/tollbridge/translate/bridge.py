@@ -21,7 +21,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     max_tokens: int | None
     """What the client allows; None: it did not say."""
     thinking: bool
-    """Whether the client asked to see thinking. One that did not gets none (protocol notes C.9.8)."""
+    """Whether the client asked to see thinking; one that did not gets none."""
     include_usage: bool = True
     """Chat: `stream_options.include_usage`. The usage is sent either way."""
     input_estimate: int = 0
