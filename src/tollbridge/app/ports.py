@@ -33,6 +33,14 @@ class StoreUnavailableError(Exception):
     """The database is away. The caller fails closed: nothing is served that cannot be charged."""
 
 
+class UnknownHoldError(Exception):
+    """A settlement of a request that was never admitted: there is nothing to end."""
+
+
+class SettlementConflictError(Exception):
+    """The request was settled with other content; the message names the differing field."""
+
+
 class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A key with the environment it opens, read in one snapshot."""
 
@@ -65,7 +73,14 @@ class AccountStore(Protocol):
         """Hold the price of a request, or say which check refused it. Nothing is written then."""
 
     async def settle(self, settlement: Settlement) -> Settled:
-        """End the hold: post the amount (void if 0) and record the usage. Idempotent."""
+        """End the hold: post the amount (void if 0) and record the usage. Idempotent.
+
+        A request that was recovered in the meantime keeps the recovered charge.
+
+        Raises:
+            UnknownHoldError: it was never admitted.
+            SettlementConflictError: it was settled before with other content.
+        """
 
     async def checkpoint(
         self, worker_id: str, checkpoints: Sequence[Checkpoint], now: Millis
