@@ -79,7 +79,7 @@ class _Writer:
         """One value. `nth` tells apart the items of an array."""
         if not isinstance(schema, dict) or depth > _DEPTH_MAX or self._left < 0:
             return "demo" if schema is True else None
-        schema = self._resolve(schema)
+        schema = self._resolve(schema, depth)
         if "const" in schema:
             return schema["const"]
         choices = schema.get("enum")
@@ -99,10 +99,10 @@ class _Writer:
             case _:
                 return self._string(schema, name.lower(), nth)
 
-    def _resolve(self, schema: Json) -> dict[str, Json]:
+    def _resolve(self, schema: Json, depth: int) -> dict[str, Json]:
         """Follow `$ref`, take the first branch, merge `allOf`, until none of them is left."""
         self._left -= 1
-        if not isinstance(schema, dict) or self._left < 0:
+        if not isinstance(schema, dict) or self._left < 0 or depth > _DEPTH_MAX:
             return {}
         parts: list[Json]
         key = next((key for key in _COMPOSED if key in schema), None)
@@ -115,9 +115,9 @@ class _Writer:
                 parts = branches if key == "allOf" else branches[:1]
             case _:
                 parts = []
-        rest = self._resolve({k: value for k, value in schema.items() if k != key})
+        rest = self._resolve({k: value for k, value in schema.items() if k != key}, depth + 1)
         for part in parts:
-            rest = _merge(rest, self._resolve(part))
+            rest = _merge(rest, self._resolve(part, depth + 1))
         return rest
 
     def _follow(self, reference: str) -> Json:
@@ -143,12 +143,12 @@ class _Writer:
         names = [n for n in required if isinstance(n, str)] if isinstance(required, list) else []
         made: dict[str, Json] = {}
         for name in (*properties, *(n for n in names if n not in properties)):
-            if name in names or self._evident(properties[name], name):
+            if name in names or self._evident(properties[name], name, depth):
                 made[name] = self.write(properties.get(name, True), name, 0, depth + 1)
         return made
 
-    def _evident(self, schema: Json, name: str) -> bool:
-        resolved = self._resolve(schema)
+    def _evident(self, schema: Json, name: str, depth: int) -> bool:
+        resolved = self._resolve(schema, depth)
         plain = _type(resolved) == "string" and "enum" not in resolved and "const" not in resolved
         return plain and self._from_text(name.lower(), take=False) is not None
 

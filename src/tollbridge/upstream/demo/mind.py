@@ -21,7 +21,6 @@ from tollbridge.upstream.demo.plan import (
     Thought,
 )
 from tollbridge.upstream.demo.request import (
-    Json,
     Message,
     OtherBlock,
     Prompt,
@@ -166,8 +165,7 @@ def _words(scene: _Scene) -> str:
     if orders.refuse:
         text = "I cannot help with that. (You asked for this refusal.)"
     elif scene.prompt.schema is not None:
-        schema: dict[str, Json] = msgspec.json.decode(msgspec.json.encode(scene.prompt.schema))
-        text = msgspec.json.encode(instance(schema, scene.head)).decode()
+        text = msgspec.json.encode(instance(scene.prompt.schema, scene.head)).decode()
     elif orders.help:
         rows = "\n".join(f"- `[demo: {name}]`: {effect}" for name, effect in directives.HELP)
         text = f"Directives, in the last user message, in any combination:\n{rows}"
@@ -192,9 +190,7 @@ def _calls(scene: _Scene, seed: bytes) -> list[Block]:
     calls: list[Block] = []
     for index, tool in enumerate(_wanted(scene)):
         digest = hashlib.sha256(seed + index.to_bytes(4, "big")).hexdigest()
-        encoded = msgspec.json.encode(tool.input_schema or {})
-        schema: dict[str, Json] = msgspec.json.decode(encoded)
-        text = msgspec.json.encode(arguments(schema, scene.head)).decode()
+        text = msgspec.json.encode(arguments(tool.input_schema or {}, scene.head)).decode()
         assert tool.name is not None, "only tools with a name are called"
         pieces = tuple(tokens.split(text))
         calls.append(Call(f"toolu_demo{digest[:20]}", tool.name, pieces, whole=True))

@@ -6,7 +6,7 @@ A.3 to A.5, C.9.21). Complaints begin with the path of the field, as the vendor'
 """
 
 import re
-from typing import Annotated, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
@@ -74,7 +74,7 @@ class Tool(msgspec.Struct):
 
     name: Annotated[str, msgspec.Meta(pattern="^[a-zA-Z0-9_-]{1,128}$")] | None = None
     type: str | None = None
-    input_schema: dict[str, msgspec.Raw] | None = None
+    input_schema: dict[str, Any] | None = None
 
 
 class ToolChoice(msgspec.Struct):
@@ -97,7 +97,7 @@ class Format(msgspec.Struct):
     """A schema that the text has to satisfy."""
 
     type: str
-    schema: dict[str, msgspec.Raw] | None = None
+    schema: dict[str, Any] | None = None
 
 
 class OutputConfig(msgspec.Struct):
@@ -139,7 +139,7 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     tools: tuple[Tool, ...]
     tool_choice: ToolChoice
     thinking: Thinking
-    schema: dict[str, msgspec.Raw] | None
+    schema: dict[str, Json] | None
     """The text has to be JSON that satisfies it."""
     max_tokens: int | None
     """None: only to be counted."""
@@ -238,7 +238,7 @@ def _decode(data: bytes | msgspec.Raw, to: type[T], at: str) -> T:
         return msgspec.json.decode(data, type=to)
     except msgspec.ValidationError as error:
         raise InvalidRequestError(_complaint(str(error), at)) from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise InvalidRequestError(f"The request body is not valid JSON: {error}") from error
 
 

@@ -97,7 +97,7 @@ def _about_tools(prompt: Prompt) -> Iterator[str]:
             continue
         if tool.input_schema is None:
             yield f"tools.{index}.input_schema: Field required"
-        elif bytes(tool.input_schema.get("type", b"")) != b'"object"':
+        elif tool.input_schema.get("type") != "object":
             yield f"tools.{index}.input_schema.type: Input should be 'object'"
     choice = prompt.tool_choice
     if choice.type == "tool" and choice.name is None:

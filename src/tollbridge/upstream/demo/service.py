@@ -57,10 +57,16 @@ def respond(method: str, path: str, body: bytes, pace_ms: float) -> Script:
         case "/v1/models/demo":
             return script.document(200, _MODEL, request_id)
     try:
-        prompt = request.read(body, counting=ending.endswith("/count_tokens"))
-        rules.check(prompt)
+        return _answer(body, ending.endswith("/count_tokens"), seed, request_id, pace_ms)
     except InvalidRequestError as error:
         return script.failure(Failure(400, str(error)), request_id)
+    except RecursionError:
+        return script.failure(Failure(400, "The request body is nested too deeply"), request_id)
+
+
+def _answer(body: bytes, counting: bool, seed: bytes, request_id: str, pace_ms: float) -> Script:
+    prompt = request.read(body, counting=counting)
+    rules.check(prompt)
     if prompt.max_tokens is None:
         return script.document(200, {"input_tokens": prompt.input_tokens}, request_id)
     plan = mind.think(prompt, seed)

@@ -24,13 +24,14 @@ _INTRODUCTION = (
     "break on purpose, for testing clients; `[demo: help]` lists them. Connect a real model when "
     "you need one that knows things."
 )
+# Chinese has its own commas: ruff takes them for Latin ones gone wrong.
 _HELLO_CHINESE = (
-    "你好!我是 Tollbridge 内置的演示模型,不是真正的语言模型:我只按几条固定的规则回答,"
+    "你好！我是 Tollbridge 内置的演示模型，不是真正的语言模型：我只按几条固定的规则回答，"  # noqa: RUF001
     "让你在接入真实模型之前先看到网关的运行。发送 `[demo: help]` 可以查看测试指令。"
 )
 _POEM = (
     'Li Bai\'s most famous poem is "Quiet Night Thought" (静夜思):\n\n'
-    "床前明月光,\n疑是地上霜。\n举头望明月,\n低头思故乡。\n\n"
+    "床前明月光，\n疑是地上霜。\n举头望明月，\n低头思故乡。\n\n"  # noqa: RUF001
     "The moonlight before the bed looks like frost on the ground; the poet lifts his head to the "
     "moon and, lowering it, thinks of home."
 )
