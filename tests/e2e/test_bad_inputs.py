@@ -161,10 +161,7 @@ def test_key_is_taken_from_either_header(bridge: Bridge):
 
 def test_body_beyond_the_limit_is_413(bridge: Bridge):
     padding = "x" * (33 * 1024 * 1024)
-    try:
-        answer = send(bridge, MESSAGES, raw=json.dumps(body_of(system=padding)).encode())
-    except (BrokenPipeError, ConnectionResetError):
-        pytest.fail("the refusal must be readable although the body was not read to its end")
+    answer = send(bridge, MESSAGES, raw=json.dumps(body_of(system=padding)).encode())
     assert answer.status == 413
     assert answer.json()["error"]["type"] == "request_too_large"
 
