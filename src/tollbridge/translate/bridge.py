@@ -93,7 +93,10 @@ class Bridge(Protocol):
     """One client-upstream pair, for one exchange."""
 
     dropped: tuple[str, ...]
-    """Fields of the client's request that the upstream's protocol has no word for."""
+    """Fields of the client's request that the upstream's protocol has no word for. Complete after
+    `request`."""
+    pin_version: str | None
+    """The `anthropic-version` that the translated request is written in; None: the client's."""
 
     def request(self, terms: UpstreamTerms) -> bytes:
         """The body to send to the upstream. May be called again for another target.
