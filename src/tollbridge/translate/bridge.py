@@ -19,7 +19,9 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     stream: bool
     max_tokens: int | None
-    """What the client allows; None: it did not say."""
+    """What the client allows, for all choices together; None: it did not say."""
+    choices: int = 1
+    """Chat's `n`: how many answers the client wants."""
     thinking: bool
     """Whether the client asked to see thinking; one that did not gets none."""
     include_usage: bool = True
@@ -93,7 +95,10 @@ class Bridge(Protocol):
     """One client-upstream pair, for one exchange."""
 
     dropped: tuple[str, ...]
-    """Fields of the client's request that the upstream's protocol has no word for."""
+    """Fields of the client's request that the upstream's protocol has no word for. Complete after
+    `request`."""
+    pin_version: str | None
+    """The `anthropic-version` that the translated request is written in; None: the client's."""
 
     def request(self, terms: UpstreamTerms) -> bytes:
         """The body to send to the upstream. May be called again for another target.

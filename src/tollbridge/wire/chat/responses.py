@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType, field
 
 from tollbridge.wire.chat.requests import FunctionCall, ReasoningDetail, ToolCall
 
@@ -41,10 +41,10 @@ class ChatUsage(Struct, omit_defaults=True, kw_only=True):
 
 
 class Reply(Struct, omit_defaults=True, kw_only=True):
-    """The assistant's message in a choice."""
+    """The assistant's message in a choice. `role` and `content` are always written."""
 
-    role: str = "assistant"
-    content: str | None = None
+    role: str = field(default_factory=lambda: "assistant")
+    content: str | None = field(default_factory=lambda: None)
     refusal: str | None = None
     tool_calls: list[ToolCall] | None = None
     function_call: FunctionCall | None = None
