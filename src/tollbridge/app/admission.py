@@ -27,9 +27,7 @@ async def identify(
         error = key_error(record, env_id, now)
         if record is not None and error is None:
             return record
-        if error is not None and (
-            record is None or await directory.is_current(key_hash, record)
-        ):
+        if error is not None and (record is None or await directory.is_current(key_hash, record)):
             raise error
 
 

@@ -145,11 +145,9 @@ class Exchange:
         key_hash = hash_key(inbound.presented_key())
         await identify(gateway.directory, key_hash, inbound.env_id, self._started_at)
         self._body = await inbound.body()
-        ask = self._ask = read_ask(inbound.protocol, self._body, inbound.headers)
+        ask = self._ask = read_ask(inbound.protocol, self._body)
         for _ in range(ADMIT_TRIES):
-            record = await identify(
-                gateway.directory, key_hash, inbound.env_id, self._started_at
-            )
+            record = await identify(gateway.directory, key_hash, inbound.env_id, self._started_at)
             try:
                 model = gateway.catalog.resolve(inbound.group, ask.model, record.models_on)
             except GatewayError:
@@ -170,9 +168,7 @@ class Exchange:
             else:
                 self._record, self._model, self._hold = record, model, held
                 message_id = gateway.entropy(12).hex()
-                self._identity = Identity(
-                    inbound.request_id, message_id, self._started_at // 1000
-                )
+                self._identity = Identity(inbound.request_id, message_id, self._started_at // 1000)
                 return
         raise GatewayError(
             ErrorCode.LEDGER_UNAVAILABLE,
@@ -200,9 +196,7 @@ class Exchange:
         inbound, ask = self._inbound, self._ask
         bridge = open_bridge(inbound.protocol, target.protocol, ask, self._body, self._identity)
         self._target, self._bridge, self._stream = target, bridge, None
-        body = bridge.request(
-            UpstreamTerms(target.model, target.dialect, self._hold.output_tokens)
-        )
+        body = bridge.request(UpstreamTerms(target.model, target.dialect, self._hold.output_tokens))
         call = Call(PATHS[target.protocol], body, ask.stream, inbound.headers, bridge.pin_version)
         reply = await from_upstream(self._gateway.servers[target.upstream].send(call))
         try:

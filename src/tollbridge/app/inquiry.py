@@ -13,8 +13,9 @@ from tollbridge.app.relay import from_upstream, read_whole
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.routing.catalog import Model, Target
 from tollbridge.translate.asks import read_count
-from tollbridge.translate.identity import with_model
+from tollbridge.translate.members import read_members, write_member
 from tollbridge.units import ERROR_BODY_BYTES_MAX, EnvId
+from tollbridge.wire.codec import encode
 
 COUNT_PATH = "/v1/messages/count_tokens"
 
@@ -89,7 +90,9 @@ class Inquiry:
     async def _upstream_count(self, inbound: Inbound, body: bytes, target: Target) -> int | None:
         if target.protocol != "messages":
             return None
-        call = Call(COUNT_PATH, with_model(body, target.model), False, inbound.headers)
+        members = read_members(body)
+        write_member(members, "model", target.model)
+        call = Call(COUNT_PATH, encode(members), False, inbound.headers)
         try:
             reply = await from_upstream(self._gateway.servers[target.upstream].send(call))
             whole = await from_upstream(read_whole(reply, ERROR_BODY_BYTES_MAX))

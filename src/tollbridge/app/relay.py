@@ -10,10 +10,13 @@ from tollbridge.config import Protocol
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.bridge import StreamBridge
 from tollbridge.translate.failures import stream_error
+from tollbridge.translate.relay import PING
 from tollbridge.units import RequestId
-from tollbridge.wire.sse import HEARTBEATS
+from tollbridge.wire.sse import COMMENT_HEARTBEAT
 
 T = TypeVar("T")
+
+HEARTBEATS: dict[Protocol, bytes] = {"messages": PING, "chat": COMMENT_HEARTBEAT}
 
 LINGER_S = 1.0
 """How long to wait for the end of an upstream body whose terminal event has been seen; a body that

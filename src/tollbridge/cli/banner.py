@@ -5,6 +5,11 @@ from typing import NamedTuple
 from tollbridge.cli.output import credits_text
 from tollbridge.routing.catalog import OPERATOR_GROUP
 
+DEMO_NOTE = """\
+  NOTE  {models}: answered by the built-in demo model; it is no AI. For a real one set
+        ANTHROPIC_API_KEY, OPENAI_API_KEY, DEEPSEEK_API_KEY or HUNYUAN_API_KEY,
+        start Ollama or vLLM on this machine, or write a tollbridge.toml."""
+
 
 class Opening(NamedTuple):
     """The state of the gateway at its start."""
@@ -44,25 +49,21 @@ def banner(opening: Opening) -> str:
     """The text for a person."""
     key = opening.key or "<YOUR_KEY>"
     model = opening.models[0] if opening.models else "<MODEL>"
+    if opening.key:
+        shown = f"{opening.key}  (shown this once)"
+    else:
+        shown = "shown at the first start; make another with `tollbridge key create`"
+    more = f"  (one of {opening.environments})" if opening.environments > 1 else ""
     lines = [
         "",
         f"  Tollbridge listens at   {opening.root_url}",
-        f"  Environment             {opening.environment}"
-        + (f"  (one of {opening.environments})" if opening.environments > 1 else ""),
-        f"  Key                     {opening.key or 'shown at the first start; make another with'}"
-        + ("  (shown this once)" if opening.key else " `tollbridge key create`"),
+        f"  Environment             {opening.environment}{more}",
+        f"  Key                     {shown}",
         f"  Balance                 {credits_text(opening.available)} credits",
         f"  Models                  {', '.join(opening.models) or 'none is switched on'}",
     ]
     if opening.demo_models:
-        lines += [
-            "",
-            f"  NOTE  {', '.join(opening.demo_models)}: answered by the built-in demo model, no AI."
-            " For a real one set",
-            "        ANTHROPIC_API_KEY, OPENAI_API_KEY, DEEPSEEK_API_KEY or HUNYUAN_API_KEY, start"
-            " Ollama or vLLM,",
-            "        or write a tollbridge.toml.",
-        ]
+        lines += ["", DEMO_NOTE.format(models=", ".join(opening.demo_models))]
     return "\n".join([*lines, "", *_blocks(opening, key, model), ""])
 
 
@@ -73,8 +74,11 @@ def _blocks(opening: Opening, key: str, model: str) -> list[str]:
 
 import anthropic
 client = anthropic.Anthropic(auth_token="{key}", base_url="{base}")
-with client.messages.stream(model="{model}", max_tokens=1024,
-                            messages=[{{"role": "user", "content": "Introduce yourself"}}]) as stream:
+with client.messages.stream(
+    model="{model}",
+    max_tokens=1024,
+    messages=[{{"role": "user", "content": "Introduce yourself"}}],
+) as stream:
     for text in stream.text_stream:
         print(text, end="", flush=True)
 
@@ -82,12 +86,16 @@ with client.messages.stream(model="{model}", max_tokens=1024,
 
 const Anthropic = require("@anthropic-ai/sdk");
 const client = new Anthropic({{ authToken: "{key}", baseURL: "{base}" }});
-client.messages.create({{ model: "{model}", max_tokens: 1024, messages: [{{ role: "user", content: "Hello" }}] }})
-  .then((message) => console.log(message.content[0].text));
+client.messages.create({{
+  model: "{model}",
+  max_tokens: 1024,
+  messages: [{{ role: "user", content: "Hello" }}],
+}}).then((message) => console.log(message.content[0].text));
 
   curl
 
-curl {base}/chat/completions -H "authorization: Bearer {key}" -H "content-type: application/json" \\
+curl -N {base}/chat/completions \\
+  -H "authorization: Bearer {key}" -H "content-type: application/json" \\
   -d '{{"model": "{model}", "stream": true, "messages": [{{"role": "user", "content": "Hello"}}]}}'
 
   Claude Code

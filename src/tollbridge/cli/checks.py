@@ -9,11 +9,11 @@ from pathlib import Path
 import msgspec
 import typer
 
+from tollbridge.app.ports import UpstreamError, UpstreamRequest
 from tollbridge.bootstrap import DATABASE_NAME, read_config
 from tollbridge.cli.context import DEFAULT_DATA, ConfigFile, Data, Json
 from tollbridge.cli.deployment import deployed
 from tollbridge.cli.output import fail, print_rows, say
-from tollbridge.app.ports import UpstreamError, UpstreamRequest
 from tollbridge.config import ConfigError, UpstreamConfig
 from tollbridge.upstream.headers import request_headers
 from tollbridge.upstream.http_client import HttpUpstream

@@ -1,4 +1,4 @@
-"""What the commands share: options, the opened store, durations and amounts as people write them."""
+"""What the commands share: options, the opened store, durations and amounts."""
 
 import asyncio
 import os

@@ -23,7 +23,11 @@ def create(
 ) -> None:
     """Create an environment; models that are on by default are switched on in it."""
     try:
-        new = parse_env_id(env_id) if env_id else mint_env_id(secrets.token_bytes(ENV_ID_ENTROPY_BYTES))
+        new = (
+            parse_env_id(env_id)
+            if env_id
+            else mint_env_id(secrets.token_bytes(ENV_ID_ENTROPY_BYTES))
+        )
     except EnvIdError as error:
         fail(str(error), as_json=as_json)
     loaded = load_config(config, as_json=as_json)

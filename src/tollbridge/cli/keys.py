@@ -5,8 +5,8 @@ import secrets
 import typer
 
 from tollbridge.access.keys import (
-    ID_ENTROPY_BYTES,
     KEY_ENTROPY_BYTES,
+    KEY_ID_ENTROPY_BYTES,
     hash_key,
     key_hint,
     mint_key,
@@ -37,7 +37,7 @@ async def issue_key(
     key = mint_key(secrets.token_bytes(KEY_ENTROPY_BYTES))
     now = clock()
     info = KeyInfo(
-        key_id=mint_key_id(secrets.token_bytes(ID_ENTROPY_BYTES)),
+        key_id=mint_key_id(secrets.token_bytes(KEY_ID_ENTROPY_BYTES)),
         env_id=env_id,
         name=name,
         hint=key_hint(key),

@@ -12,7 +12,7 @@ from tollbridge.cli.context import (
     with_store,
 )
 from tollbridge.cli.output import credits_text, fail, print_json, print_rows
-from tollbridge.ledger.audit import audit
+from tollbridge.ledger.audit import AuditReport, audit
 from tollbridge.storage.sqlite import audit_rows
 from tollbridge.units import EnvId, Millis
 
@@ -33,9 +33,20 @@ def run_audit(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
     if as_json:
         print_json(report)
     else:
-        print(report.text())
+        _print_report(report)
     if report.differences:
         raise typer.Exit(1)
+
+
+def _print_report(report: AuditReport) -> None:
+    held = sum(hold.amount for hold in report.open_holds)
+    print(
+        f"{report.transfers} transfers, {report.packs} packs, {report.exchanges} exchanges;"
+        f" {len(report.open_holds)} open holds of {credits_text(held)} credits."
+    )
+    for difference in report.differences:
+        print(f"DIFFERENCE  {difference}")
+    print("Everything adds up." if not report.differences else "It does NOT add up.")
 
 
 def usage(

@@ -34,7 +34,7 @@ def grant(
     as_json: Json = False,
 ) -> None:
     """Grant a pack."""
-    credits = parse_credits(amount)
+    amount_granted = parse_credits(amount)
     lifetime = parse_duration(expires_in) if expires_in else None
     now = clock()
     pack = PackId(pack_id or f"pack_{secrets.token_hex(8)}")
@@ -46,7 +46,7 @@ def grant(
             Grant(
                 env_id=env_id,
                 pack_id=pack,
-                amount=credits,
+                amount=amount_granted,
                 expires_at=expires_at,
                 models=tuple(model),
                 now=now,
@@ -54,10 +54,15 @@ def grant(
         )
 
     env_id, granted = with_store(data, work, as_json=as_json)
-    text = f"Granted {credits_text(credits)} credits to {env_id} as {pack}."
+    text = f"Granted {credits_text(amount_granted)} credits to {env_id} as {pack}."
     say(
         text if granted else f"{pack} had been granted before; nothing changed.",
-        {"pack": pack, "environment": env_id, "micro_credits": credits, "exists": not granted},
+        {
+            "pack": pack,
+            "environment": env_id,
+            "micro_credits": amount_granted,
+            "exists": not granted,
+        },
         as_json=as_json,
     )
 

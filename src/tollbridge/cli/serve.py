@@ -47,11 +47,14 @@ def serve(
     elif not _is_free(host, port):
         fail(f"port {port} on {host} is taken; choose another with --port", as_json=as_json)
     opening = asyncio.run(_open(what, data, f"http://{_authority(host)}:{port}"))
-    announcer = threading.Thread(
-        target=_announce, args=(opening, host, port, as_json), daemon=True
-    )
+    announcer = threading.Thread(target=_announce, args=(opening, host, port, as_json), daemon=True)
     announcer.start()
-    listen(partial(load_worker, Settings(what, data, demo_pace_ms)), host=host, port=port, workers=workers)
+    listen(
+        partial(load_worker, Settings(what, data, demo_pace_ms)),
+        host=host,
+        port=port,
+        workers=workers,
+    )
 
 
 async def _open(what: Config, data: Path, root_url: str) -> Opening:
@@ -111,7 +114,9 @@ def _announce(opening: Opening, host: str, port: int, as_json: bool) -> None:
 def _answers(host: str, port: int) -> bool:
     try:
         with socket.create_connection((host, port), timeout=1) as connection:
-            connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: tollbridge\r\nconnection: close\r\n\r\n")
+            connection.sendall(
+                b"GET /healthz HTTP/1.1\r\nhost: tollbridge\r\nconnection: close\r\n\r\n"
+            )
             return connection.recv(64).startswith(b"HTTP/1.1 200")
     except OSError:
         return False
@@ -136,5 +141,3 @@ def _free_port(host: str) -> int:
 
 def _authority(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-

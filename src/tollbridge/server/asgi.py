@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tollbridge.access.keys import mint_request_id
+from tollbridge.access.keys import REQUEST_ID_ENTROPY_BYTES, mint_request_id
 from tollbridge.app.exchange import Exchange, Inbound
 from tollbridge.app.gateway import Gateway
 from tollbridge.app.inquiry import Inquiry
@@ -32,7 +32,7 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, to its end. Errors become answers here and nowhere else."""
         gateway = self._gateway
-        request_id = mint_request_id(gateway.entropy(18))
+        request_id = mint_request_id(gateway.clock(), gateway.entropy(REQUEST_ID_ENTROPY_BYTES))
         client = AsgiClient(receive, send, request_id)
         path: str = scope["path"]
         headers = header_map(scope)

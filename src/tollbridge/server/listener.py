@@ -39,5 +39,3 @@ def listen(load: Callable[[], Asgi], *, host: str, port: int, workers: int) -> N
         workers_kill_timeout=KILL_AFTER_S,
     )
     server.serve(target_loader=load, wrap_loader=False)
-
-

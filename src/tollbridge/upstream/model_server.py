@@ -8,9 +8,7 @@ from tollbridge.upstream.headers import request_headers
 class CredentialedServer:
     """Implements `app.ports.ModelServer` over any `app.ports.Upstream`."""
 
-    def __init__(
-        self, upstream: Upstream, protocol: Protocol, dialect: str, api_key: str
-    ) -> None:
+    def __init__(self, upstream: Upstream, protocol: Protocol, dialect: str, api_key: str) -> None:
         self._upstream = upstream
         self._protocol: Protocol = protocol
         self._dialect = dialect
