@@ -15,7 +15,7 @@ from pathlib import Path
 
 CHECKPOINT_INTERVAL_S = 1.0
 
-LOG_PAGES_MAX = 16_384
+LOG_PAGES_MAX = 32_768
 """64 MiB. A log above this is emptied at the price of a short write lock: under a load without a
 pause, passive checkpoints never catch up with it."""
 

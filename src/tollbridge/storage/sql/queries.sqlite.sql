@@ -11,7 +11,7 @@ SELECT generation,
 -- name: live_packs
 -- The packs of an environment that can take part in a hold or settlement.
 SELECT env_id, pack_id, granted, available, held, spent, expired, granted_at, expires_at, models
-  FROM packs WHERE env_id = ?1 AND available + held > 0;
+  FROM packs INDEXED BY packs_live WHERE env_id = ?1 AND available + held > 0;
 
 -- name: update_pack
 -- Write a pack's new balances.
