@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from tollbridge.upstream.demo import patterns
 from tollbridge.upstream.demo.request import Json
@@ -72,8 +72,7 @@ class _Writer:
         self._left = _STEPS_MAX
         self._text = text
         self._numbers = iter(_NUMBER.findall(text))
-        quotes = (next(filter(None, found), "") for found in _QUOTED.findall(text))
-        self._quotes: Iterator[str] = iter(list(quotes))
+        self._quotes = iter(["".join(found) for found in _QUOTED.findall(text)])
 
     def write(self, schema: Json, name: str, nth: int, depth: int) -> Json:
         """One value. `nth` tells apart the items of an array."""

@@ -88,11 +88,11 @@ def stream(plan: Plan, message_id: str, request_id: str, pace_ms: float) -> Scri
     steps = list(_steps(plan, message_id, pace))
     # The middle is that of the content, so that something was said before and was yet to come.
     spoken = [at for at, step in enumerate(steps) if b"_delta" in step.data[:30]][:-1]
-    middle = spoken[len(spoken) // 2] if spoken else 1
+    later = spoken[len(spoken) // 2] + 1 if spoken else 1
     if manner.stall_s:
-        steps[middle] = Step(steps[middle].data, manner.stall_s * 1000)
+        steps[later] = Step(steps[later].data, manner.stall_s * 1000)
     if manner.breaks != "no":
-        del steps[middle + 1 :]
+        del steps[later:]
     if manner.breaks == "error":
         overloaded = Failure(529, "Overloaded: this was asked for with [demo: fail midstream]")
         steps.append(Step(_event("error", _error(overloaded, request_id)), pace))
