@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found"}
 JSON_TYPE = "application/json"
@@ -105,9 +105,9 @@ class _Connection(asyncio.Protocol):
         self.writing: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        self.upstream.connections.add(transport)
+        # uvloop's transports have the methods of the type, but are no subclass of it.
+        self.transport = cast("asyncio.Transport", transport)
+        self.upstream.connections.add(self.transport)
 
     def connection_lost(self, _: Exception | None) -> None:
         assert self.transport is not None
