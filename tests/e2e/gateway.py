@@ -127,7 +127,10 @@ class Gateway:
 
     def _command(self, *arguments: str) -> list[str]:
         config = ["--config", str(self.config)] if self.config else []
-        needs_models = arguments[0] in ("serve", "model", "config", "doctor")
+        needs_models = arguments[0] in ("serve", "config", "doctor") or arguments[:2] == (
+            "model",
+            "on",
+        )
         return [
             sys.executable, "-m", "tollbridge", *arguments,
             *(config if needs_models else ()), "--data", str(self.data), "--json",

@@ -51,7 +51,7 @@ def test_kill_in_the_middle_of_streams(tmp_path: Path):
         for stream in streams:
             read_until(stream, b"content_block_delta")
         held = gateway.run("ledger", "audit")
-        assert held["open_holds"] == STREAMS
+        assert len({hold["request_id"] for hold in held["open_holds"]}) == STREAMS
         gateway.kill()
         for stream in streams:
             stream.close()
@@ -61,6 +61,6 @@ def test_kill_in_the_middle_of_streams(tmp_path: Path):
         while (audit := gateway.run("ledger", "audit"))["open_holds"]:
             assert time.monotonic() < deadline, f"holds are still open: {audit}"
             time.sleep(0.5)
-        assert audit["differences"] in (0, [])
+        assert audit["differences"] == []
         again = call(f"{gateway.base_url}/v1/messages", prompt("Hello", "chat"), key=gateway.key)
         assert again.status == 200, again.body
