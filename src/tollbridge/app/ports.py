@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from tollbridge.errors import GatewayError
 from tollbridge.ledger.model import (
     Admission,
     Checkpoint,
@@ -254,11 +255,54 @@ class Upstream(Protocol):
         """Close idle connections."""
 
 
+class Call(NamedTuple):
+    """What the exchange asks of a model server: a body in its protocol, and what to forward."""
+
+    path: str
+    body: bytes
+    stream: bool
+    client_headers: Mapping[str, str]
+    pin_version: str | None = None
+    """An `anthropic-version` that this body needs, whatever the client sent."""
+
+
+class ModelServer(Protocol):
+    """An upstream with its credentials: adds the headers that its protocol and dialect want."""
+
+    async def send(self, call: Call) -> UpstreamReply:
+        """As `Upstream.send`."""
+
+    async def close(self) -> None:
+        """Close idle connections."""
+
+
+class Client(Protocol):
+    """The client's side of an exchange."""
+
+    async def start(self, status: int, headers: Sequence[tuple[str, str]]) -> None:
+        """Send the head of the answer; afterwards errors can only be told inside the body."""
+
+    async def write(self, data: bytes) -> None:
+        """Send a part of the body; waits while the client is slow to take it."""
+
+    async def finish(self, data: bytes = b"") -> None:
+        """Send the last part."""
+
+    def watch(self, on_gone: Callable[[], None]) -> None:
+        """Call back once if the client goes away before `finish`."""
+
+    def unwatch(self) -> None:
+        """Stop watching."""
+
+
 class Observer(Protocol):
     """Told of every exchange's end, for logs and metrics. Never raises."""
 
     def exchange_ended(self, settlement: Settlement, status: int, error: str | None) -> None:
         """One call for each exchange that was admitted."""
 
-    def request_refused(self, request_id: str, status: int, code: str) -> None:
+    def request_refused(self, request_id: str, protocol: str, error: GatewayError) -> None:
         """One call for each request that was refused before it was admitted."""
+
+    def trouble(self, what: str, error: BaseException) -> None:
+        """Something an operator should look at; no request may be to blame."""

@@ -1,0 +1,124 @@
+"""What the gateway has to know of a request before it chooses a target.
+
+Only the members that decide something are decoded, messages and tools stay raw: an unknown member
+is no error here, and a same-protocol hop keeps the client's bytes.
+"""
+
+from typing import Annotated, NamedTuple
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from tollbridge.config import Protocol
+from tollbridge.translate.bridge import Ask
+from tollbridge.translate.counting import estimate_prompt
+from tollbridge.wire.chat.fold import CHOICES_MAX
+from tollbridge.wire.codec import decode
+
+ANSWERING_THINKING = frozenset({"enabled", "adaptive", "between_tools"})
+"""The `thinking.type` values with which a Messages client asks to see thinking."""
+
+_Name = Annotated[str, Meta(min_length=1)]
+_Some = Annotated[list[Raw], Meta(min_length=1)]
+_UpToOne = Annotated[float, Meta(ge=0, le=1)]
+_UpToTwo = Annotated[float, Meta(ge=0, le=2)]
+
+
+class _Thinking(Struct):
+    type: str
+
+
+class _MessagesAsk(Struct, kw_only=True):
+    """The ranges are those of protocol notes A.3."""
+
+    model: _Name
+    max_tokens: Annotated[int, Meta(ge=0)]
+    messages: _Some
+    stream: bool | None = None
+    temperature: _UpToOne | None = None
+    top_p: _UpToOne | None = None
+    top_k: Annotated[int, Meta(ge=0)] | None = None
+    stop_sequences: list[str] | None = None
+    thinking: _Thinking | None = None
+
+
+class _StreamOptions(Struct):
+    include_usage: bool | None = None
+
+
+class _ChatAsk(Struct, kw_only=True):
+    """The ranges are those of protocol notes B.2."""
+
+    model: _Name
+    messages: _Some
+    max_completion_tokens: Annotated[int, Meta(ge=1)] | None = None
+    max_tokens: Annotated[int, Meta(ge=1)] | None = None
+    n: Annotated[int, Meta(ge=1, le=CHOICES_MAX)] | None = None
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+    temperature: _UpToTwo | None = None
+    top_p: _UpToOne | None = None
+    stop: str | list[str] | None = None
+
+
+_messages_decoder = msgspec.json.Decoder(_MessagesAsk)
+_chat_decoder = msgspec.json.Decoder(_ChatAsk)
+
+
+def read_ask(protocol: Protocol, body: bytes) -> Ask:
+    """Read and check what every pair of protocols needs.
+
+    Raises:
+        GatewayError: BODY_INVALID, FIELD_MISSING or FIELD_INVALID, naming the member.
+    """
+    if protocol == "messages":
+        asked = decode(body, _messages_decoder)
+        expected, bound = estimate_prompt(body)
+        return Ask(
+            model=asked.model,
+            stream=bool(asked.stream),
+            max_tokens=asked.max_tokens,
+            thinking=asked.thinking is not None and asked.thinking.type in ANSWERING_THINKING,
+            input_estimate=expected,
+            input_bound=bound,
+        )
+    chat = decode(body, _chat_decoder)
+    expected, bound = estimate_prompt(body)
+    options = chat.stream_options
+    limits = [limit for limit in (chat.max_completion_tokens, chat.max_tokens) if limit]
+    choices = chat.n or 1
+    return Ask(
+        model=chat.model,
+        stream=bool(chat.stream),
+        max_tokens=max(limits) * choices if limits else None,
+        choices=choices,
+        thinking=True,
+        include_usage=options is not None and options.include_usage is True,
+        input_estimate=expected,
+        input_bound=bound,
+    )
+
+
+class CountAsk(NamedTuple):
+    """What `count_tokens` asks: the length of a prompt for a model."""
+
+    model: str
+    input_estimate: int
+
+
+class _CountAsk(Struct, kw_only=True):
+    model: _Name
+    messages: _Some
+
+
+_count_decoder = msgspec.json.Decoder(_CountAsk)
+
+
+def read_count(body: bytes) -> CountAsk:
+    """Read a `count_tokens` body: a Messages request without its limits.
+
+    Raises:
+        GatewayError: BODY_INVALID, FIELD_MISSING or FIELD_INVALID, naming the member.
+    """
+    asked = decode(body, _count_decoder)
+    return CountAsk(asked.model, estimate_prompt(body)[0])

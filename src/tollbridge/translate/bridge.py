@@ -1,0 +1,118 @@
+"""What one exchange asks of the translation between its client and its upstream.
+
+A `Bridge` serves one exchange: it writes the upstream's request, and turns the one-shot answer or
+the stream into the client's protocol. It is pure: bytes in, bytes out. The identity pair is a
+bridge too; it keeps bytes and only looks. A third vocabulary joins by a row in `pairs.BRIDGES`.
+"""
+
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from tollbridge.errors import GatewayError
+from tollbridge.usage import TokenUsage
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """What the gateway needs to know of a client's request, in no protocol's words."""
+
+    model: str
+    stream: bool
+    max_tokens: int | None
+    """What the client allows, for all choices together; None: it did not say."""
+    choices: int = 1
+    """Chat's `n`: how many answers the client wants."""
+    thinking: bool
+    """Whether the client asked to see thinking; one that did not gets none."""
+    include_usage: bool = True
+    """Chat: `stream_options.include_usage`. The usage is sent either way."""
+    input_estimate: int = 0
+    """Expected tokens of the prompt, for `message_start` (protocol notes C.9.5)."""
+    input_bound: int = 0
+    """Upper bound of the tokens of the prompt, for the hold."""
+
+
+class Identity(NamedTuple):
+    """The ids and the time that an answer bears; entropy and clock are the caller's."""
+
+    request_id: str
+    message_id: str
+    """Random characters, without the prefix of a protocol (`msg_`, `chatcmpl-`)."""
+    created_s: int
+
+
+class UpstreamTerms(NamedTuple):
+    """How this target wants to be spoken to."""
+
+    model: str
+    dialect: str
+    max_tokens: int
+    """The output that is paid for; the request says so to the upstream."""
+
+
+class Reply(NamedTuple):
+    """A one-shot answer in the client's protocol."""
+
+    body: bytes
+    usage: TokenUsage | None
+    """As reported by the upstream; None: it reported none."""
+    counted_output: int
+    """Our own count of the output's tokens."""
+
+
+class StreamBridge(Protocol):
+    """The stream's state: fed with upstream bytes, drained of client bytes.
+
+    An error inside the stream is told to the client in the bytes that `feed` or `close` return, and
+    noted in `failure` so that the exchange is settled rightly.
+    """
+
+    usage: TokenUsage | None
+    """Reported so far; the last word after `close`."""
+    failure: GatewayError | None
+    """Set when the upstream reported an error or was cut."""
+    finished: bool
+    """The upstream's terminal event has been seen."""
+
+    @property
+    def counted_output(self) -> int:
+        """Our own count of the output tokens delivered so far."""
+
+    def feed(self, data: bytes) -> bytes:
+        """Take upstream bytes as they arrive, give client bytes, possibly none yet."""
+
+    def close(self) -> bytes:
+        """The upstream's bytes have ended. A stream that was cut ends in a true error."""
+
+    def fail(self, error: GatewayError) -> bytes:
+        """The error that ends the stream when something outside of it went wrong."""
+
+    def heartbeat(self) -> bytes:
+        """What keeps a silent stream alive: a `ping` event on Messages, a comment on Chat."""
+
+
+class Bridge(Protocol):
+    """One client-upstream pair, for one exchange."""
+
+    dropped: tuple[str, ...]
+    """Fields of the client's request that the upstream's protocol has no word for. Complete after
+    `request`."""
+    pin_version: str | None
+    """The `anthropic-version` that the translated request is written in; None: the client's."""
+
+    def request(self, terms: UpstreamTerms) -> bytes:
+        """The body to send to the upstream. May be called again for another target.
+
+        Raises:
+            GatewayError: the request cannot be said in the upstream's protocol.
+        """
+
+    def reply(self, body: bytes) -> Reply:
+        """The one-shot answer.
+
+        Raises:
+            GatewayError: the body is no answer of the upstream's protocol, or an error in disguise.
+        """
+
+    def stream(self) -> StreamBridge:
+        """The state of a stream that begins now."""

@@ -1,0 +1,156 @@
+"""Token counts: between the two vocabularies' records, and estimated where nobody counted.
+
+There is no tokenizer here. A body is a mix of prose, code, JSON and perhaps CJK text for a model
+whose vocabulary is not known, so an estimate from lengths is as honest as any and costs
+microseconds. An estimate only opens a hold or a context meter; what is charged is what the
+upstream reports, whenever it reports.
+"""
+
+import re
+
+from tollbridge.translate.tables import IMAGES, PDF_BASE64_MAGIC
+from tollbridge.usage import TokenUsage
+from tollbridge.wire.chat.responses import ChatUsage, CompletionDetails, PromptDetails
+from tollbridge.wire.messages.responses import OutputDetails, Usage
+
+IMAGE_TOKENS_EXPECTED = 1_600
+"""An image of about 1,500 x 800 points, the size to which most models scale what they are sent."""
+IMAGE_TOKENS_BOUND = 5_000
+"""The most that one image costs on models with high resolution (2,576 points on the long edge)."""
+
+_NOT_ASCII = bytes(range(128, 256))
+_MAGIC = b"|".join(re.escape(row.base64_magic.encode()).replace(b"/", rb"\\?/") for row in IMAGES)
+_PAYLOAD = re.compile(
+    rb'(?:base64,|"data"\s*:\s*")(?:(?P<image>%s)|(?P<pdf>%s))'
+    % (_MAGIC, PDF_BASE64_MAGIC.encode())
+)
+
+
+def _first(*counts: int | None) -> int:
+    """The largest of the counts that are there: servers mirror one count under several names."""
+    return max((count for count in counts if count is not None), default=0)
+
+
+def usage_from_chat(usage: ChatUsage) -> TokenUsage:
+    """A Chat upstream's usage, in every spelling of cached tokens (protocol notes B.7, C.6).
+
+    `prompt_tokens` includes what was read from and written to the cache. A server whose cached
+    tokens exceed the prompt copied Messages' convention, in which they are disjoint, so that
+    nothing is subtracted; the count never falls below zero.
+    """
+    inner = usage.prompt_tokens_details or PromptDetails()
+    read = _first(
+        inner.cached_tokens,
+        usage.prompt_cache_hit_tokens,
+        usage.cached_tokens,
+        usage.cache_read_input_tokens,
+        0,
+    )
+    write = _first(inner.cache_write_tokens, usage.cache_creation_input_tokens, 0)
+    prompt = max(usage.prompt_tokens or 0, 0)
+    cached = read + write
+    details = usage.completion_tokens_details
+    output = max(usage.completion_tokens or 0, 0)
+    return TokenUsage(
+        input=prompt - cached if cached <= prompt else prompt,
+        cache_read=read,
+        cache_write=write,
+        output=output,
+        reasoning=min(_first(details.reasoning_tokens, 0), output) if details else 0,
+    )
+
+
+def usage_from_messages(usage: Usage, before: TokenUsage | None = None) -> TokenUsage:
+    """A Messages upstream's usage; totals in a later event overwrite, absent ones keep."""
+    old = before or TokenUsage()
+    details = usage.output_tokens_details
+
+    def latest(new: int | None, kept: int) -> int:
+        return kept if new is None else max(new, 0)
+
+    return TokenUsage(
+        input=latest(usage.input_tokens, old.input),
+        cache_read=latest(usage.cache_read_input_tokens, old.cache_read),
+        cache_write=latest(usage.cache_creation_input_tokens, old.cache_write),
+        output=latest(usage.output_tokens, old.output),
+        reasoning=latest(details.thinking_tokens if details else None, old.reasoning),
+    )
+
+
+def chat_usage(usage: TokenUsage) -> ChatUsage:
+    """The usage in Chat's words: the prompt includes the cached tokens."""
+    return ChatUsage(
+        prompt_tokens=usage.prompt,
+        completion_tokens=usage.output,
+        total_tokens=usage.prompt + usage.output,
+        prompt_tokens_details=PromptDetails(
+            cached_tokens=usage.cache_read, cache_write_tokens=usage.cache_write
+        ),
+        completion_tokens_details=CompletionDetails(reasoning_tokens=usage.reasoning),
+    )
+
+
+def messages_usage(usage: TokenUsage) -> Usage:
+    """The usage in Messages' words: the three input counts are disjoint."""
+    return Usage(
+        input_tokens=usage.input,
+        cache_creation_input_tokens=usage.cache_write,
+        cache_read_input_tokens=usage.cache_read,
+        output_tokens=usage.output,
+        output_tokens_details=OutputDetails(thinking_tokens=usage.reasoning)
+        if usage.reasoning
+        else None,
+    )
+
+
+def count_text(chars: int, utf8_bytes: int) -> int:
+    """Expected tokens of a text of so many characters and UTF-8 bytes.
+
+    Four ASCII characters make a token, a CJK character makes three quarters of one. The bytes
+    beyond one per character tell the two apart: a CJK character has two of them, a Cyrillic one
+    (which lies between the two in tokens) has one.
+    """
+    wide = max(utf8_bytes - chars, 0) // 2
+    return (max(chars - wide, 0) + 3 * wide + 3) // 4
+
+
+def estimate_prompt(body: bytes) -> tuple[int, int]:
+    """Tokens of a JSON request body of either protocol: expected, and a bound for the hold.
+
+    The body is scanned, not parsed. Base64 images count flat and PDF files by a share of their
+    length; base64 that is neither counts as the text it might be. The bound takes two bytes of
+    ASCII to a token, one and a half tokens to a CJK character: dense digits can exceed it, and
+    what a hold lacks is settled from the balance.
+    """
+    payload, expected, bound = _payloads(body)
+    total = len(body) - payload
+    wide_bytes = len(body) - len(body.translate(None, _NOT_ASCII))
+    escapes = body.count(rb"\u")  # a character spelled in six bytes of ASCII
+    ascii_bytes = max(total - wide_bytes - 6 * escapes, 0)
+    expected += ascii_bytes * 2 // 7 + wide_bytes // 4 + escapes * 3 // 4
+    bound += ascii_bytes // 2 + wide_bytes // 2 + escapes * 3 // 2
+    return max(expected, 1), max(bound, 1) + 16
+
+
+def _payloads(body: bytes) -> tuple[int, int, int]:
+    """Bytes taken by base64 images and PDF files, with their expected and bound tokens."""
+    taken = expected = bound = 0
+    for marker in (b"base64,", b'"data"'):
+        position = body.find(marker)
+        while position >= 0:
+            end = position + len(marker)
+            match = _PAYLOAD.match(body, position)
+            if match:
+                end = body.find(b'"', match.end())
+                if end < 0:
+                    break
+                size = end - match.end()
+                taken += size
+                if match["image"]:
+                    expected += IMAGE_TOKENS_EXPECTED
+                    bound += IMAGE_TOKENS_BOUND
+                else:
+                    expected += size // 24
+                    bound += size // 4
+            position = body.find(marker, end)
+    return taken, expected, bound
