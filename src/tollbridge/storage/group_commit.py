@@ -84,7 +84,7 @@ class GroupCommit:
         self._connection = connection
         self._start_batch = start_batch
         self._queue: deque[_Entry[Any]] = deque()
-        self._scheduled = False
+        self._scheduled_on: asyncio.AbstractEventLoop | None = None
         self._tries = 0
         self._locked_since = 0.0
         self._jitter = os.getpid()
@@ -102,8 +102,9 @@ class GroupCommit:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._queue.append(_Entry(command, future, alone=alone))
-        if not self._scheduled:
-            self._scheduled = True
+        # A loop that was closed with a retry pending will not come back to it.
+        if self._scheduled_on is not loop:
+            self._scheduled_on = loop
             loop.call_soon(self._run, loop)
         return future
 
@@ -114,7 +115,7 @@ class GroupCommit:
         if self._queue:
             loop.call_soon(self._run, loop)
         else:
-            self._scheduled = False
+            self._scheduled_on = None
 
     def _take(self) -> list[_Entry[Any]]:
         entries: list[_Entry[Any]] = []

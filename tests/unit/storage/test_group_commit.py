@@ -175,3 +175,20 @@ def test_a_broken_database_is_away_for_all(notes: Notes) -> None:
 
     assert [type(error) for error in asyncio.run(scenario())] == [StoreUnavailableError] * 2
     assert not notes.connection.in_transaction
+
+
+def test_a_loop_that_ends_with_a_retry_pending_blocks_nobody(notes: Notes, tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "notes.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    async def leave() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(notes.add(1), timeout=0.001)
+
+    async def come_back() -> None:
+        assert await notes.add(2) == 20
+
+    asyncio.run(leave())
+    other.close()
+    asyncio.run(come_back())
+    assert notes.numbers() == [2]

@@ -122,3 +122,10 @@ async def grant_more(path: Path) -> None:
     store = SqliteStore(path)
     await store.grant(grant("p2", 100))
     await store.close("worker-2")
+
+
+def test_pages_are_small_and_the_log_is_left_to_the_thread(tmp_path: Path) -> None:
+    connection = connect(tmp_path / "ledger.db", "NORMAL")
+    assert connection.execute("PRAGMA page_size").fetchone() == (2048,)
+    assert connection.execute("PRAGMA wal_autocheckpoint").fetchone() == (0,)
+    connection.close()
