@@ -61,9 +61,7 @@ class SqliteStore:
     may lose the last second, never consistency. With `"FULL"` it survives a power cut too, and
     each transaction holds up the event loop for a sync of the disk.
 
-    A caller that is cancelled while it waits for `admit` does not know whether the hold was
-    placed; it should settle the request with an amount of 0, which raises `UnknownHoldError` if
-    it was not.
+    A cancelled `admit` leaves no hold; a cancelled `settle` is committed all the same.
 
     Raises:
         SchemaVersionError: the file is not of this version.
@@ -97,11 +95,18 @@ class SqliteStore:
 
     async def admit(self, admission: Admission) -> Hold | Refusal:
         """See `AccountStore`."""
-        return await self._group.submit(lambda batch: batch.admit(admission))
+        future = self._group.submit(lambda batch: batch.admit(admission))
+        try:
+            return await future
+        except asyncio.CancelledError:
+            # The hold may have been placed just before, and nobody was told of it.
+            if not future.cancelled() and future.exception() is None:
+                self._group.submit(lambda batch: batch.abandon(admission))
+            raise
 
     async def settle(self, settlement: Settlement) -> Settled:
         """See `AccountStore`."""
-        return await self._group.submit(lambda batch: batch.settle(settlement))
+        return await asyncio.shield(self._group.submit(lambda batch: batch.settle(settlement)))
 
     async def checkpoint(
         self, worker_id: str, checkpoints: Sequence[Checkpoint], now: Millis

@@ -7,6 +7,7 @@ import pytest
 from tests.contract.samples import ENV, admission, grant, need, settlement
 
 from tollbridge.app.ports import StoreUnavailableError
+from tollbridge.ledger.audit import audit
 from tollbridge.storage.sqlite import SchemaVersionError, SqliteStore, audit_rows, connect
 from tollbridge.units import Millis
 
@@ -129,3 +130,49 @@ def test_pages_are_small_and_the_log_is_left_to_the_thread(tmp_path: Path) -> No
     assert connection.execute("PRAGMA page_size").fetchone() == (2048,)
     assert connection.execute("PRAGMA wal_autocheckpoint").fetchone() == (0,)
     connection.close()
+
+
+@pytest.mark.parametrize("ticks", range(4))
+def test_a_cancelled_admission_leaves_no_hold(ticks: int, tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+
+    async def scenario() -> str:
+        store = SqliteStore(path)
+        await store.create_environment(ENV, "Acme", Millis(0))
+        await store.grant(grant("p1", 100))
+        task = asyncio.create_task(store.admit(admission("r1", need())))
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        fate = "cancelled" if task.cancelled() else "held"
+        await store.close("worker-1")
+        return fate
+
+    fate = asyncio.run(scenario())
+    with audit_rows(path) as rows:
+        report = audit(rows)
+    assert report.differences == []
+    assert (len(report.open_holds) == 1) == (fate == "held")
+
+
+@pytest.mark.parametrize("ticks", range(4))
+def test_a_cancelled_settlement_is_committed(ticks: int, tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+
+    async def scenario() -> None:
+        store = SqliteStore(path)
+        await store.create_environment(ENV, "Acme", Millis(0))
+        await store.grant(grant("p1", 100))
+        await store.admit(admission("r1", need()))
+        task = asyncio.create_task(store.settle(settlement("r1", 30)))
+        for _ in range(ticks + 1):  # the first only starts it
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        await store.close("worker-1")
+
+    asyncio.run(scenario())
+    with audit_rows(path) as rows:
+        report = audit(rows)
+    assert report.environments[ENV].spent == 30
