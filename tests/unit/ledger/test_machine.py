@@ -31,7 +31,7 @@ def pack(pack_id: str, available: int, **fields: object) -> Pack:
 def test_packs_are_drawn_soonest_to_expire_first_then_oldest() -> None:
     ordered = [
         pack("soon", 1, expires_at=5, granted_at=9),
-        pack("old", 1, expires_at=7, granted_at=1),
+        pack("z-old", 1, expires_at=7, granted_at=1),
         pack("same", 1, expires_at=7, granted_at=2),
         pack("same-too", 1, expires_at=7, granted_at=2),
         pack("never", 1),
