@@ -95,7 +95,7 @@ class SqliteStore:
 
     async def admit(self, admission: Admission) -> Hold | Refusal:
         """See `AccountStore`."""
-        future = self._group.submit(lambda batch: batch.admit(admission))
+        future = self._group.submit(lambda batch: batch.admit(admission), droppable=True)
         try:
             return await future
         except asyncio.CancelledError:
@@ -106,7 +106,7 @@ class SqliteStore:
 
     async def settle(self, settlement: Settlement) -> Settled:
         """See `AccountStore`."""
-        return await asyncio.shield(self._group.submit(lambda batch: batch.settle(settlement)))
+        return await self._group.submit(lambda batch: batch.settle(settlement))
 
     async def checkpoint(
         self, worker_id: str, checkpoints: Sequence[Checkpoint], now: Millis

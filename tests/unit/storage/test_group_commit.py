@@ -118,15 +118,14 @@ def test_a_command_may_have_a_transaction_of_its_own(notes: Notes) -> None:
     assert notes.batches == 3
 
 
-def test_a_command_that_nobody_waits_for_is_not_run(notes: Notes) -> None:
+def test_only_a_droppable_command_needs_someone_who_waits(notes: Notes) -> None:
     async def scenario() -> None:
-        notes.add(1).cancel()
-        await asyncio.sleep(0)
-        second = notes.add(2)
-        await second
+        notes.add(1, droppable=True).cancel()
+        notes.add(2).cancel()
+        await notes.add(3)
 
     asyncio.run(scenario())
-    assert notes.numbers() == [2]
+    assert notes.numbers() == [2, 3]
 
 
 def test_a_lock_is_waited_for_without_blocking_the_loop(notes: Notes, tmp_path: Path) -> None:
@@ -191,4 +190,4 @@ def test_a_loop_that_ends_with_a_retry_pending_blocks_nobody(notes: Notes, tmp_p
     asyncio.run(leave())
     other.close()
     asyncio.run(come_back())
-    assert notes.numbers() == [2]
+    assert notes.numbers() == [1, 2]
