@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 HEAD = 4_000
-"""Characters of a message in which a rule looks for its words: a search has to end soon."""
+"""Characters of a text in which a rule looks for its words: a search has to end soon."""
 
 _COUNT_MAX = 1_000
 _QUOTE_MAX = 160
+_REPEATED_MAX = 20_000
 
 _WHAT_I_AM = "I am Tollbridge's built-in demo model, not a language model"
 _HELLO = (
@@ -94,14 +95,14 @@ Turns = Sequence[tuple[str, str]]
 """The conversation before the last message: role and text of each turn that has text."""
 
 
-def answer(said: str, earlier: Turns, system: str, images: int) -> str:
+def answer(said: str, earlier: Turns, system: str, attachments: int) -> str:
     """The answer to what was said.
 
     Args:
         said: the last message's text without directives.
         earlier: the turns before it.
         system: the system prompt; its role or style is acknowledged in prose answers.
-        images: how many pictures and documents the last message brings.
+        attachments: how many pictures and documents the last message brings.
     """
     echoed = _echo(said)
     said = said[:HEAD]
@@ -109,9 +110,11 @@ def answer(said: str, earlier: Turns, system: str, images: int) -> str:
     if exact:
         return exact
     text = _about_conversation(said, earlier) or _known(said, earlier) or _fallback(said, earlier)
-    if images:
-        text = f"You sent {images} attachment{'s'[: images > 1]}, which I cannot see. {text}"
-    role = _ROLE.search(system)
+    if attachments:
+        text = (
+            f"You sent {attachments} attachment{'s'[: attachments > 1]}, which I cannot see. {text}"
+        )
+    role = _ROLE.search(system[:HEAD])
     if role and not earlier:
         text += f'\n\n(My system prompt says: "{role[0].strip()}" A real model would act on it.)'
     return text
@@ -119,6 +122,7 @@ def answer(said: str, earlier: Turns, system: str, images: int) -> str:
 
 def result(tool: str, text: str, *, is_error: bool) -> str:
     """What is said of a tool's result."""
+    text = _shortened(text)
     if is_error:
         return f"The tool {tool} failed: {text or 'it gave no reason'}"
     return f"The tool {tool} returned: {text}" if text else f"The tool {tool} returned nothing."
@@ -143,7 +147,11 @@ def quote(text: str, at_most: int = _QUOTE_MAX) -> str:
 
 def _echo(said: str) -> str | None:
     found = _ECHO.match(said)
-    return found[1].strip().strip("\"'`") or None if found else None
+    return _shortened(found[1].strip().strip("\"'`")) or None if found else None
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _REPEATED_MAX else f"{text[:_REPEATED_MAX]}…"
 
 
 def _count(said: str) -> str | None:
