@@ -1,7 +1,7 @@
 """The sentences the demo model knows. It is honest about what it is and quotes the conversation."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 
 HEAD = 4_000
@@ -85,11 +85,20 @@ _BACK = re.compile(
     r"\b(?:that|this|it|its|those|these|earlier|before|again|previous|more)\b", re.IGNORECASE
 )
 _GREETING = re.compile(r"(?:hi|hello|hey|good (?:morning|evening|day)|ping|test)\b", re.IGNORECASE)
-_INTRODUCE = re.compile(
-    r"\b(?:introduce yourself|who are you|what are you|what can you do|tell me about yourself|"
-    r"which model|what model)\b|介绍.{0,4}自己|你是谁",
-    re.IGNORECASE,
+_KNOWN = (
+    (re.compile(r"介绍.{0,4}自己|你是谁|^(?:你好|您好|嗨)"), _HELLO_CHINESE),
+    (
+        re.compile(
+            r"\b(?:introduce yourself|who are you|what are you|what can you do"
+            r"|tell me about yourself|which model|what model)\b",
+            re.IGNORECASE,
+        ),
+        _INTRODUCTION,
+    ),
+    (re.compile(r"Li Bai\b.*\bpoem|李白.*诗", re.IGNORECASE | re.DOTALL), _POEM),
+    (re.compile(r"\b(?:write|compose|give me|tell me)\b.*\b(?:poem|haiku)", re.IGNORECASE), _HAIKU),
 )
+"""What it has a sentence for; the first that fits is said."""
 
 Turns = Sequence[tuple[str, str]]
 """The conversation before the last message: role and text of each turn that has text."""
@@ -203,20 +212,10 @@ def _about_conversation(said: str, earlier: Turns) -> str | None:
 
 
 def _known(said: str, earlier: Turns) -> str | None:
-    """What one of the rules has to say; the first that fits."""
-    rules: tuple[tuple[re.Pattern[str], Callable[[], str]], ...] = (
-        (_INTRODUCE, lambda: _INTRODUCTION),
-        (re.compile(r"Li Bai\b.*\bpoem|李白.*诗", re.IGNORECASE | re.DOTALL), lambda: _POEM),
-        (
-            re.compile(r"\b(?:write|compose|give me|tell me)\b.*\b(?:poem|haiku)", re.IGNORECASE),
-            lambda: _HAIKU,
-        ),
-    )
-    for pattern, sentence in rules:
+    """What there is a sentence for, or what came before can be quoted for."""
+    for pattern, sentence in _KNOWN:
         if pattern.search(said):
-            return _HELLO_CHINESE if pattern is _INTRODUCE and _chinese(said) else sentence()
-    if _chinese(said) and re.match(r"你好|您好|嗨", said):
-        return _HELLO_CHINESE
+            return sentence
     if _GREETING.match(said) and len(said) <= 40:
         return _HELLO
     if earlier and _BACK.search(said):
@@ -244,7 +243,3 @@ def _fallback(said: str, earlier: Turns) -> str:
         "I can greet, count, do sums, repeat, call tools and quote our conversation; "
         "`[demo: help]` lists what I can do for tests."
     )
-
-
-def _chinese(text: str) -> bool:
-    return re.search(r"[\u4e00-\u9fff]", text) is not None
