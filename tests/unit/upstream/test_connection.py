@@ -174,7 +174,7 @@ def test_what_came_before_an_error_is_read_before_it() -> None:
             assert await reply.read() == b"o"
             for _ in range(2):
                 with pytest.raises(
-                    UpstreamError, match=r"^the connection was reset in the middle of the answer$"
+                    UpstreamError, match=r"^the connection broke in the middle of the answer$"
                 ):
                     await reply.read()
             assert rig.freed == [True]
