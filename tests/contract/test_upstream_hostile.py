@@ -100,6 +100,26 @@ def test_every_byte_in_its_own_segment(run: Run) -> None:
     run(main())
 
 
+@pytest.mark.parametrize("how", ["fin", "rst"])
+def test_hangs_up_on_accepting(run: Run, how: str) -> None:
+    """Whether the end comes before or after the request is a race; it is the same error."""
+
+    async def handle(reader, writer):
+        if how == "rst":
+            reset(writer)
+
+    async def main():
+        async with serve(handle) as port, client(port) as upstream:
+            for size in (10, 1_000_000):
+                request = UpstreamRequest("POST", "/", (), b"x" * size)
+                for _ in range(50):
+                    with pytest.raises(UpstreamError):
+                        await upstream.send(request)
+                    assert upstream.pool.open == 0
+
+    run(main())
+
+
 @pytest.mark.parametrize(
     ("pieces", "words"),
     [

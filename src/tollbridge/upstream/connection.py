@@ -84,7 +84,9 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         assert transport is not None
         assert self._reply is None
-        if len(body) <= JOIN_BYTES_MAX:
+        if transport.is_closing():
+            pass  # uvloop's transports raise when written to after their end
+        elif len(body) <= JOIN_BYTES_MAX:
             transport.write(head + body)
         else:
             transport.writelines((head, body))
