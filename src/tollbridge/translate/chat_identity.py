@@ -11,7 +11,7 @@ from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.bridge import Ask, Identity, Reply, UpstreamTerms
 from tollbridge.translate.counting import chat_usage, count_text, usage_from_chat
 from tollbridge.translate.failures import failure_from_event
-from tollbridge.translate.members import read_members, rename_model, write_member
+from tollbridge.translate.members import has_member, read_members, rename_model, write_member
 from tollbridge.translate.relay import Relay
 from tollbridge.usage import TokenUsage
 from tollbridge.wire.chat.chunks import Chunk
@@ -84,8 +84,8 @@ class ChatIdentity:
         if capped:
             _cap(members, max(terms.max_tokens // ask.choices, 1), terms.dialect)
         if silent:
-            options = members.get("stream_options", Raw(b"null"))
-            changed = {} if options == b"null" else read_members(options)
+            there = has_member(members, "stream_options")
+            changed = read_members(members["stream_options"]) if there else {}
             write_member(changed, "include_usage", value=True)
             write_member(members, "stream_options", changed)
         return encode(members)
@@ -112,7 +112,7 @@ class ChatIdentity:
 
 def _cap(members: dict[str, Raw], limit: int, dialect: str) -> None:
     """Lower the limits that are there; give one to a request that has none."""
-    there = [name for name in LIMITS if members.get(name, b"null") != b"null"]
+    there = [name for name in LIMITS if has_member(members, name)]
     for name in there:
         if msgspec.json.decode(members[name], type=int) > limit:
             write_member(members, name, limit)
@@ -218,7 +218,7 @@ class ChatRelay(Relay):
         )
         if self._held:
             members = read_members(self._held)
-            if members.get("usage", b"null") == b"null":
+            if not has_member(members, "usage"):
                 write_member(members, "usage", usage)
             return encode_data(encode(members)) + encode_data(DONE)
         if self.usage is not None and self._ask.include_usage:
