@@ -13,7 +13,7 @@ from tollbridge.translate.bridge import Ask, UpstreamTerms
 from tollbridge.translate.claude import Abilities, abilities
 from tollbridge.translate.content_to_messages import Conversation
 from tollbridge.translate.members import read_members
-from tollbridge.translate.schemas import answer_schema
+from tollbridge.translate.schemas_to_messages import answer_schema
 from tollbridge.translate.tables import EFFORT_TO_BUDGET, EFFORT_TO_MESSAGES
 from tollbridge.translate.tools_to_messages import ToolPlan, plan_tools
 from tollbridge.wire.chat.requests import ChatRequest

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Raw
 
 from tollbridge.errors import ErrorCode, GatewayError
-from tollbridge.translate.schemas import tool_schema
+from tollbridge.translate.schemas_to_messages import tool_schema
 from tollbridge.translate.tables import CHOICE_TO_MESSAGES
 from tollbridge.wire.chat.requests import (
     ChatRequest,
