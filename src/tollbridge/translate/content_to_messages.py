@@ -26,6 +26,7 @@ CONTINUE = "(continue)"
 
 _LEGAL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_=-]+")
+"""The letters of Anthropic's signatures; the gateway's own have a dot (signatures.py)."""
 _DATA_URI = re.compile(r"data:([^;,]*)((?:;[^;,]*)*),")
 _FIVE_MINUTES = Raw(b'{"type":"ephemeral"}')
 _ONE_HOUR = Raw(b'{"type":"ephemeral","ttl":"1h"}')
@@ -197,7 +198,7 @@ class Conversation:
         for detail in message.reasoning_details or ():
             ours = detail.format is not None and detail.format.startswith("anthropic")
             if detail.type == "reasoning.text" and (ours or detail.format is None):
-                if detail.signature and _BASE64.fullmatch(detail.signature):
+                if _is_genuine(detail.signature):
                     blocks.append(
                         Block(
                             type="thinking",
@@ -252,6 +253,11 @@ class Conversation:
             )
         self.dropped.append(where)
         return None
+
+
+def _is_genuine(signature: str | None) -> bool:
+    """Whether Anthropic may have made it; it refuses what others made, and what is empty."""
+    return bool(signature and _BASE64.fullmatch(signature))
 
 
 def legal_id(text: str) -> str:

@@ -14,7 +14,11 @@ from tollbridge.translate.claude import Abilities, abilities
 from tollbridge.translate.content_to_messages import Conversation
 from tollbridge.translate.members import read_members
 from tollbridge.translate.schemas_to_messages import answer_schema
-from tollbridge.translate.tables import EFFORT_TO_BUDGET, EFFORT_TO_MESSAGES
+from tollbridge.translate.tables import (
+    EFFORT_TO_BUDGET,
+    EFFORT_TO_MESSAGES,
+    effort_of_budget,
+)
 from tollbridge.translate.tools_to_messages import ToolPlan, plan_tools
 from tollbridge.wire.chat.requests import ChatRequest
 from tollbridge.wire.codec import decode, encode
@@ -50,6 +54,8 @@ DISPOSITIONS: dict[str, Disposition] = {
     "function_call": "exact",
     "response_format": "approximated",
     "reasoning_effort": "approximated",
+    "thinking": "approximated",  # DeepSeek's and others' word for effort
+    "enable_thinking": "approximated",  # Qwen's
     "user": "exact",
     "safety_identifier": "exact",
     "service_tier": "approximated",
@@ -191,7 +197,7 @@ def _stops(stop: str | list[str] | None) -> list[str] | None:
 def _set_thinking(
     translated: MessagesRequest, request: ChatRequest, able: Abilities, conversation: Conversation
 ) -> list[str]:
-    effort = request.reasoning_effort
+    effort = _effort(request)
     if effort is None:
         return []
     if effort not in EFFORT_TO_MESSAGES:
@@ -219,6 +225,20 @@ def _set_thinking(
     else:
         translated.thinking = Thinking(type="enabled", budget_tokens=budget)
     return []
+
+
+def _effort(request: ChatRequest) -> str | None:
+    """The effort that the client asks for, in OpenAI's word or another server's."""
+    if request.reasoning_effort is not None:
+        return request.reasoning_effort
+    if isinstance(request.thinking, Raw):
+        thinking = msgspec.json.decode(request.thinking, type=Thinking | None)
+        if thinking is not None:
+            off = thinking.type == "disabled"
+            return "none" if off else effort_of_budget(thinking.budget_tokens or 4_096)
+    if request.enable_thinking is not None:
+        return "medium" if request.enable_thinking else "none"
+    return None
 
 
 def _set_sampling(translated: MessagesRequest, request: ChatRequest, able: Abilities) -> list[str]:

@@ -3,12 +3,10 @@
 import msgspec
 from msgspec import Raw, UnsetType
 
+from tollbridge.translate.schemas import NO_ARGUMENTS
 from tollbridge.wire.codec import encode
 
 Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
-
-NO_ARGUMENTS = Raw(b'{"type":"object","properties":{}}')
-"""The input of a function that takes none."""
 
 COMBINATORS = ("allOf", "anyOf", "oneOf")
 """Keywords that a tool's input must not have at its top."""
