@@ -12,6 +12,7 @@ from msgspec import Meta, Raw, Struct
 from tollbridge.config import Protocol
 from tollbridge.translate.bridge import Ask
 from tollbridge.translate.counting import estimate_prompt
+from tollbridge.wire.chat.fold import CHOICES_MAX
 from tollbridge.wire.codec import decode
 
 ANSWERING_THINKING = frozenset({"enabled", "adaptive", "between_tools"})
@@ -52,7 +53,7 @@ class _ChatAsk(Struct, kw_only=True):
     messages: _Some
     max_completion_tokens: Annotated[int, Meta(ge=1)] | None = None
     max_tokens: Annotated[int, Meta(ge=1)] | None = None
-    n: Annotated[int, Meta(ge=1)] | None = None
+    n: Annotated[int, Meta(ge=1, le=CHOICES_MAX)] | None = None
     stream: bool | None = None
     stream_options: _StreamOptions | None = None
     temperature: _UpToTwo | None = None
@@ -70,9 +71,9 @@ def read_ask(protocol: Protocol, body: bytes) -> Ask:
     Raises:
         GatewayError: BODY_INVALID, FIELD_MISSING or FIELD_INVALID, naming the member.
     """
-    expected, bound = estimate_prompt(body)
     if protocol == "messages":
         asked = decode(body, _messages_decoder)
+        expected, bound = estimate_prompt(body)
         return Ask(
             model=asked.model,
             stream=bool(asked.stream),
@@ -82,11 +83,15 @@ def read_ask(protocol: Protocol, body: bytes) -> Ask:
             input_bound=bound,
         )
     chat = decode(body, _chat_decoder)
+    expected, bound = estimate_prompt(body)
     options = chat.stream_options
+    limits = [limit for limit in (chat.max_completion_tokens, chat.max_tokens) if limit]
+    choices = chat.n or 1
     return Ask(
         model=chat.model,
         stream=bool(chat.stream),
-        max_tokens=chat.max_completion_tokens or chat.max_tokens,
+        max_tokens=max(limits) * choices if limits else None,
+        choices=choices,
         thinking=True,
         include_usage=options is not None and options.include_usage is True,
         input_estimate=expected,

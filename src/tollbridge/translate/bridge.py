@@ -19,7 +19,9 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     stream: bool
     max_tokens: int | None
-    """What the client allows; None: it did not say."""
+    """What the client allows, for all choices together; None: it did not say."""
+    choices: int = 1
+    """Chat's `n`: how many answers the client wants."""
     thinking: bool
     """Whether the client asked to see thinking; one that did not gets none."""
     include_usage: bool = True

@@ -36,6 +36,20 @@ def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
         ) from None
 
 
+def decode_answer(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    """An upstream's body to a typed value.
+
+    Raises:
+        GatewayError: UPSTREAM_FAILED if it is not JSON of the expected shape.
+    """
+    try:
+        return decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise GatewayError(
+            ErrorCode.UPSTREAM_FAILED, f"The upstream's answer cannot be read: {error}."
+        ) from None
+
+
 def _malformed(body: bytes, error: Exception) -> str:
     if not body.strip():
         return "The request body is empty; send a JSON object."

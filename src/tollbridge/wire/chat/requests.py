@@ -66,6 +66,8 @@ class ReasoningDetail(Struct, omit_defaults=True, kw_only=True):
     summary: str | None = None
     id: str | None = None
     index: int | None = None
+    format: str | None = None
+    """Whose signature or data it is; OpenRouter's word for Claude's is `anthropic-claude-v1`."""
 
 
 class ChatMessage(Struct, omit_defaults=True, kw_only=True):

@@ -1,0 +1,226 @@
+"""Client and upstream speak the same protocol: bytes pass, the bridge only looks.
+
+What it must change it changes member by member: the model's name, a limit above what is paid for,
+and on Messages thinking that the client did not ask for.
+"""
+
+import msgspec
+from msgspec import Raw, Struct
+
+from tollbridge.config import Protocol
+from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.translate.bridge import Ask, Identity, Reply, UpstreamTerms
+from tollbridge.translate.counting import count_text, usage_from_messages
+from tollbridge.translate.failures import failure_from_event, scrub
+from tollbridge.translate.foreign_thinking import (
+    drop_foreign_thinking,
+    has_foreign_thinking,
+)
+from tollbridge.translate.members import read_members, rename_model, write_member
+from tollbridge.translate.relay import Relay
+from tollbridge.wire.codec import decode_answer, encode
+from tollbridge.wire.messages.responses import ErrorDetail, Usage
+from tollbridge.wire.sse import BOUNDARY, encode_event, parse_block
+
+HIDDEN = frozenset({"thinking", "redacted_thinking"})
+"""Blocks that a client which did not ask for thinking does not get."""
+
+THINKING_BUDGET_MIN = 1024
+"""Below this Messages refuses a thinking budget (protocol notes A.3)."""
+
+
+class _Piece(Struct):
+    type: str = ""
+    text: str | None = None
+    thinking: str | None = None
+    input: Raw = Raw(b"")
+
+
+class _Answer(Struct):
+    type: str
+    model: str = ""
+    content: list[_Piece] | None = None
+    usage: Usage | None = None
+    error: ErrorDetail | None = None
+
+
+class _Thinking(Struct):
+    type: str
+    budget_tokens: int = 0
+
+
+_answer_decoder = msgspec.json.Decoder(_Answer)
+_raws_decoder = msgspec.json.Decoder(list[Raw])
+
+
+class MessagesIdentity:
+    """Messages to Messages (implements `bridge.Bridge`)."""
+
+    dropped: tuple[str, ...] = ()
+    pin_version: str | None = None
+
+    def __init__(self, ask: Ask, body: bytes, identity: Identity) -> None:
+        self._ask = ask
+        self._body = body
+        self._identity = identity
+
+    def request(self, terms: UpstreamTerms) -> bytes:
+        """The client's body; `model`, `max_tokens` and what is told of thinking may change."""
+        asked = self._ask.max_tokens
+        capped = asked is not None and asked > terms.max_tokens
+        foreign = terms.dialect == "anthropic" and has_foreign_thinking(self._body)
+        if terms.model == self._ask.model and not capped and not foreign:
+            return self._body
+        members = read_members(self._body)
+        if foreign:
+            drop_foreign_thinking(members)
+        write_member(members, "model", terms.model)
+        if capped:
+            write_member(members, "max_tokens", terms.max_tokens)
+            _cap_thinking(members, terms.max_tokens)
+        return encode(members)
+
+    def reply(self, body: bytes) -> Reply:
+        """The upstream's body with the client's model name, without thinking nobody asked for."""
+        answer = decode_answer(body, _answer_decoder)
+        if answer.error is not None:
+            raise failure_from_event(answer.error.type, answer.error.message)
+        if answer.content is None:
+            raise GatewayError(ErrorCode.UPSTREAM_FAILED, "The upstream's answer has no content.")
+        output = "".join(
+            piece.text or piece.thinking or bytes(piece.input).decode() for piece in answer.content
+        )
+        hidden = not self._ask.thinking and any(piece.type in HIDDEN for piece in answer.content)
+        if hidden or answer.model != self._ask.model:
+            members = read_members(body)
+            write_member(members, "model", self._ask.model)
+            if hidden:
+                blocks = _raws_decoder.decode(members["content"])
+                pairs = zip(blocks, answer.content, strict=True)
+                shown = [block for block, piece in pairs if piece.type not in HIDDEN]
+                write_member(members, "content", shown)
+            body = encode(members)
+        usage = usage_from_messages(answer.usage) if answer.usage else None
+        return Reply(body, usage, count_text(len(output), len(output.encode())))
+
+    def stream(self) -> "MessagesRelay":
+        """The state of a stream that begins now."""
+        return MessagesRelay(self._ask, self._identity)
+
+
+def _cap_thinking(members: dict[str, Raw], max_tokens: int) -> None:
+    """Messages refuses a thinking budget that is not below `max_tokens`."""
+    if "thinking" not in members:
+        return
+    thinking = msgspec.json.decode(members["thinking"], type=_Thinking | None)
+    if thinking is None or thinking.type != "enabled" or thinking.budget_tokens < max_tokens:
+        return
+    if max_tokens > THINKING_BUDGET_MIN:
+        changed = read_members(members["thinking"])
+        write_member(changed, "budget_tokens", max_tokens - 1)
+        write_member(members, "thinking", changed)
+    else:
+        write_member(members, "thinking", {"type": "disabled"})
+
+
+class _Delta(Struct):
+    text: str | None = None
+    thinking: str | None = None
+    partial_json: str | None = None
+
+
+class _Start(Struct):
+    model: str = ""
+    usage: Usage | None = None
+
+
+class _Block(Struct):
+    type: str = ""
+
+
+class _Event(Struct):
+    type: str = ""
+    index: int = 0
+    delta: _Delta | None = None
+    content_block: _Block | None = None
+    message: _Start | None = None
+    usage: Usage | None = None
+    error: ErrorDetail | None = None
+
+
+_event_decoder = msgspec.json.Decoder(_Event)
+
+
+class MessagesRelay(Relay):
+    """A Messages stream on its way to a Messages client."""
+
+    client: Protocol = "messages"
+    __slots__ = ("_hidden", "_hiding")
+
+    def __init__(self, ask: Ask, identity: Identity) -> None:
+        super().__init__(ask, identity)
+        self._hidden = 0
+        """Blocks left out so far: the indices of those that follow are lower by so many."""
+        self._hiding = -1
+        """The index of the last block left out."""
+
+    def _block(self, block: bytes) -> bytes:
+        sse = parse_block(block)
+        if sse is None:
+            # A comment keeps the connection alive; an event without data breaks decoders.
+            return block + BOUNDARY if block.startswith(b":") else b""
+        try:
+            event = _event_decoder.decode(sse.data)
+        except msgspec.ValidationError:
+            # An event of a kind that is not known yet, or `[DONE]` of a server that mixes up the
+            # protocols.
+            return block + BOUNDARY if sse.data.startswith(b"{") else b""
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return b""  # not JSON
+        delta = event.delta
+        if delta is not None:
+            text = delta.text or delta.partial_json or delta.thinking
+            if text:
+                self._count(text)
+        if event.type != "content_block_delta" or self._hidden:
+            changed = self._changed(event, sse.data)
+            if changed is not None:
+                return changed
+        if sse.event is None:
+            return encode_event(event.type, sse.data)  # SDKs drop events without a name
+        return block + BOUNDARY
+
+    def _changed(self, event: _Event, data: bytes) -> bytes | None:
+        """What becomes of an event that is more than text; None: it passes as it is."""
+        kind = event.type
+        if kind.startswith("content_block_"):
+            return self._without_hidden(event, data)
+        if event.usage is not None:
+            self.usage = usage_from_messages(event.usage, self.usage)
+        if kind == "message_start" and event.message is not None:
+            if event.message.usage is not None:
+                self.usage = usage_from_messages(event.message.usage, self.usage)
+            if event.message.model != self._ask.model:
+                return encode_event(kind, rename_model(data, self._ask.model))
+        elif kind == "message_stop":
+            self.finished = True
+        elif kind == "error":
+            detail = event.error or ErrorDetail()
+            failure = failure_from_event(detail.type, detail.message)
+            if scrub(detail.message) != detail.message:
+                return self.fail(failure)
+            self.failure = failure
+        return None
+
+    def _without_hidden(self, event: _Event, data: bytes) -> bytes | None:
+        block = event.content_block
+        if block is not None and block.type in HIDDEN and not self._ask.thinking:
+            self._hiding = event.index
+            self._hidden += 1
+        if not self._hidden:
+            return None
+        if event.index == self._hiding:
+            return b""
+        members = read_members(data)
+        write_member(members, "index", event.index - self._hidden)
+        return encode_event(event.type, encode(members))
