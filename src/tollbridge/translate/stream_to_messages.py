@@ -9,7 +9,7 @@ import enum
 from typing import NamedTuple
 
 from tollbridge.errors import ErrorCode, GatewayError
-from tollbridge.translate.chat_answers import read_chunk, reasoning_text
+from tollbridge.translate.chat_answers import ChunkBody, read_chunk, reasoning_text
 from tollbridge.translate.counting import usage_from_chat
 from tollbridge.translate.event_writer import EventWriter
 from tollbridge.translate.failures import failure_from_event
@@ -20,7 +20,7 @@ from tollbridge.translate.stops import finish_word, stop_reason
 from tollbridge.translate.think_tags import ThinkTags
 from tollbridge.translate.tool_names import ToolNames
 from tollbridge.usage import TokenUsage
-from tollbridge.wire.chat.chunks import Chunk, ChunkChoice, ChunkDelta
+from tollbridge.wire.chat.chunks import ChunkChoice, ChunkDelta
 from tollbridge.wire.chat.requests import ReasoningDetail, ToolCall
 from tollbridge.wire.chat.responses import ChatUsage, FinishReason
 from tollbridge.wire.codec import encode
@@ -159,7 +159,7 @@ class StreamToMessages:
         self._writer.ping()
         return self._writer.drain()
 
-    def take_chunk(self, chunk: Chunk) -> None:
+    def take_chunk(self, chunk: ChunkBody) -> None:
         """One chunk: usage, then thinking, text, calls and finish, in this order.
 
         Raises:
@@ -239,13 +239,16 @@ class StreamToMessages:
 
     def _write(self, text: str) -> None:
         if self._open is not Open.TEXT:
-            if self._open is Open.CALLS and not self._calls.all_whole():
-                # A call's fragments are still coming, and a closed block could not take them.
+            if self._is_within_call():
                 self._late_text.append(text)
                 return
             self._become(Open.TEXT)
             text = self._take_late_text() + text
         self._writer.write(text)
+
+    def _is_within_call(self) -> bool:
+        """Whether fragments of a call are still coming: its block, once closed, takes no more."""
+        return self._open is Open.CALLS and not self._calls.all_whole()
 
     def _take_late_text(self) -> str:
         text = "".join(self._late_text)
@@ -261,7 +264,7 @@ class StreamToMessages:
             self._write(text)
 
     def _think(self, thought: str) -> None:
-        if not self._answer.thinking:
+        if not self._answer.thinking or self._is_within_call():
             self._writer.count(thought)
             return
         if self._signature:

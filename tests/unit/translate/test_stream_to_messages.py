@@ -425,6 +425,13 @@ def test_text_between_the_fragments_of_a_call_comes_after_it():
     assert shape(held) == [("f", "{}"), ("text", "x")]
 
 
+def test_a_thought_between_the_fragments_of_a_call_does_not_break_it():
+    message = folded(
+        calls(call(0, '{"a":', id="a", name="f")), thought("hm"), calls(call(0, "1}")), CALLED, DONE
+    )
+    assert shape(message) == [("f", '{"a":1}')]
+
+
 def test_a_call_that_never_gets_a_name_is_a_failure():
     assert translate(calls(call(0, "{}", id="a")), CALLED, DONE)[-1]["type"] == "error"
 
