@@ -24,7 +24,7 @@ from tollbridge.wire.chat.chunks import ChunkChoice, ChunkDelta
 from tollbridge.wire.chat.requests import ReasoningDetail, ToolCall
 from tollbridge.wire.chat.responses import ChatUsage, FinishReason
 from tollbridge.wire.codec import encode
-from tollbridge.wire.sse import DONE, SSEDecoder, SSEEvent
+from tollbridge.wire.sse import DONE, SSEDecoder, parse_block
 
 _TEXT_BLOCK = b'{"type":"text","text":""}'
 _TEXT_DELTA = b'"delta":{"type":"text_delta","text":'
@@ -122,7 +122,7 @@ class StreamToMessages:
         if self._ended:
             return b""
         try:
-            self._take(self._sse.feed(data))
+            self._take(self._sse.blocks(data))
         except GatewayError as error:
             return self.fail(error)
         if not self._writer.begun:
@@ -134,7 +134,7 @@ class StreamToMessages:
         if self._ended:
             return b""
         try:
-            self._take(self._sse.close())
+            self._take(self._sse.last_block())
             if not self._ended:
                 self._end(done=False)
         except GatewayError as error:
@@ -178,15 +178,18 @@ class StreamToMessages:
                 if choice.usage:
                     self._take_usage(choice.usage)
 
-    def _take(self, events: list[SSEEvent]) -> None:
-        for event in events:
-            if event.data.startswith(DONE):
-                self._end(done=True)
-                return
-            chunk = read_chunk(event.data)
-            if event.event == "error":
-                raise failure_from_event(None, "")
-            self.take_chunk(chunk)
+    def _take(self, blocks: list[bytes]) -> None:
+        for block in blocks:
+            if block.startswith(b"data: {") and b"\n" not in block:
+                self.take_chunk(read_chunk(block[6:]))
+            elif event := parse_block(block):
+                if event.data.startswith(DONE):
+                    self._end(done=True)
+                    return
+                chunk = read_chunk(event.data)
+                if event.event == "error":
+                    raise failure_from_event(None, "")
+                self.take_chunk(chunk)
 
     def _begin(self) -> None:
         """`message_start`, with the prompt's tokens as far as they are known."""

@@ -137,7 +137,7 @@ def test_ollama_14816_a_call_right_after_thinking_gets_the_next_index():
     ]
 
 
-def test_ollama_17225_thinking_after_text_closes_the_text():
+def test_ollama_17225_and_litellm_13834_thinking_after_text_is_a_block_of_its_own():
     assert shape(folded(text("a"), thought("b"), STOP, DONE))[1] == ("thinking", "b")
 
 
