@@ -45,14 +45,14 @@ class Phase(enum.Enum):
     """The stop reason has been told; only `message_stop` is still to come."""
 
 
-class _Delta(Struct):
+class _Delta(Struct, gc=False):
     text: str | None = None
     thinking: str | None = None
     partial_json: str | None = None
     signature: str | None = None
 
 
-class _DeltaEvent(Struct):
+class _DeltaEvent(Struct, gc=False):
     """The event that comes a thousand times, with nothing but what is read of it."""
 
     index: int
