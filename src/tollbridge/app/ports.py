@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from tollbridge.errors import GatewayError
 from tollbridge.ledger.model import (
     Admission,
     Checkpoint,
@@ -30,6 +31,14 @@ Entropy = Callable[[int], bytes]
 
 class StoreUnavailableError(Exception):
     """The database is away. The caller fails closed: nothing is served that cannot be charged."""
+
+
+class UnknownHoldError(Exception):
+    """A settlement of a request that was never admitted: there is nothing to end."""
+
+
+class SettlementConflictError(Exception):
+    """The request was settled with other content; the message names the differing field."""
 
 
 class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +73,14 @@ class AccountStore(Protocol):
         """Hold the price of a request, or say which check refused it. Nothing is written then."""
 
     async def settle(self, settlement: Settlement) -> Settled:
-        """End the hold: post the amount (void if 0) and record the usage. Idempotent."""
+        """End the hold: post the amount (void if 0) and record the usage. Idempotent.
+
+        A request that was recovered in the meantime keeps the recovered charge.
+
+        Raises:
+            UnknownHoldError: it was never admitted.
+            SettlementConflictError: it was settled before with other content.
+        """
 
     async def checkpoint(
         self, worker_id: str, checkpoints: Sequence[Checkpoint], now: Millis
@@ -239,11 +255,54 @@ class Upstream(Protocol):
         """Close idle connections."""
 
 
+class Call(NamedTuple):
+    """What the exchange asks of a model server: a body in its protocol, and what to forward."""
+
+    path: str
+    body: bytes
+    stream: bool
+    client_headers: Mapping[str, str]
+    pin_version: str | None = None
+    """An `anthropic-version` that this body needs, whatever the client sent."""
+
+
+class ModelServer(Protocol):
+    """An upstream with its credentials: adds the headers that its protocol and dialect want."""
+
+    async def send(self, call: Call) -> UpstreamReply:
+        """As `Upstream.send`."""
+
+    async def close(self) -> None:
+        """Close idle connections."""
+
+
+class Client(Protocol):
+    """The client's side of an exchange."""
+
+    async def start(self, status: int, headers: Sequence[tuple[str, str]]) -> None:
+        """Send the head of the answer; afterwards errors can only be told inside the body."""
+
+    async def write(self, data: bytes) -> None:
+        """Send a part of the body; waits while the client is slow to take it."""
+
+    async def finish(self, data: bytes = b"") -> None:
+        """Send the last part."""
+
+    def watch(self, on_gone: Callable[[], None]) -> None:
+        """Call back once if the client goes away before `finish`."""
+
+    def unwatch(self) -> None:
+        """Stop watching."""
+
+
 class Observer(Protocol):
     """Told of every exchange's end, for logs and metrics. Never raises."""
 
     def exchange_ended(self, settlement: Settlement, status: int, error: str | None) -> None:
         """One call for each exchange that was admitted."""
 
-    def request_refused(self, request_id: str, status: int, code: str) -> None:
+    def request_refused(self, request_id: str, protocol: str, error: GatewayError) -> None:
         """One call for each request that was refused before it was admitted."""
+
+    def trouble(self, what: str, error: BaseException) -> None:
+        """Something an operator should look at; no request may be to blame."""

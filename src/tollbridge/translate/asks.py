@@ -4,7 +4,7 @@ Only the members that decide something are decoded, messages and tools stay raw:
 is no error here, and a same-protocol hop keeps the client's bytes.
 """
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -97,3 +97,28 @@ def read_ask(protocol: Protocol, body: bytes) -> Ask:
         input_estimate=expected,
         input_bound=bound,
     )
+
+
+class CountAsk(NamedTuple):
+    """What `count_tokens` asks: the length of a prompt for a model."""
+
+    model: str
+    input_estimate: int
+
+
+class _CountAsk(Struct, kw_only=True):
+    model: _Name
+    messages: _Some
+
+
+_count_decoder = msgspec.json.Decoder(_CountAsk)
+
+
+def read_count(body: bytes) -> CountAsk:
+    """Read a `count_tokens` body: a Messages request without its limits.
+
+    Raises:
+        GatewayError: BODY_INVALID, FIELD_MISSING or FIELD_INVALID, naming the member.
+    """
+    asked = decode(body, _count_decoder)
+    return CountAsk(asked.model, estimate_prompt(body)[0])

@@ -2,12 +2,14 @@
 
 import msgspec
 
+from tollbridge.errors import GatewayError
 from tollbridge.translate.bridge import Ask, Identity, Reply, StreamBridge, UpstreamTerms
 from tollbridge.translate.dialects import DIALECT_ROWS, dialect_of
 from tollbridge.translate.request_to_chat import request_to_chat
 from tollbridge.translate.response_to_messages import completion_to_message
 from tollbridge.translate.stream_to_messages import Answer, StreamToMessages
 from tollbridge.translate.tool_names import ToolNames
+from tollbridge.translate.unknown_blocks import reduce_unknown_blocks
 from tollbridge.wire.codec import decode, encode
 from tollbridge.wire.messages.requests import MessagesRequest
 
@@ -28,7 +30,7 @@ class MessagesOnChat:
         self.pin_version: str | None = None
         self._ask = ask
         self._identity = identity
-        self._request = decode(body, _requests)
+        self._request = _read(body)
         self._names = ToolNames(_GENERIC.tool_name_max)
         self._dialect = _GENERIC
 
@@ -62,3 +64,14 @@ class MessagesOnChat:
             stop_sequences=tuple(self._request.stop_sequences or ()),
             think_tags=self._dialect.think_tags,
         )
+
+
+def _read(body: bytes) -> MessagesRequest:
+    try:
+        return decode(body, _requests)
+    except GatewayError as error:
+        in_messages = (error.field or "").startswith("messages[")
+        reduced = reduce_unknown_blocks(body) if in_messages else None
+        if reduced is None:
+            raise
+        return decode(reduced, _requests)

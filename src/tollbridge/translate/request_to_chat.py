@@ -47,8 +47,17 @@ DISPOSITIONS: dict[str, Disposition] = {
     "fallbacks": "reported",
     "billing_policy": "reported",
     "diagnostics": "reported",
+    # Hints that are not even decoded, as any member that is newer than this list.
+    "cache_control": "dropped",
+    "context_management": "dropped",
+    "speed": "dropped",
+    "inference_geo": "dropped",
+    "fallback_credit_token": "dropped",
+    "user_profile_id": "dropped",  # a header
+    "workspace_id": "dropped",  # a header
+    "betas": "dropped",  # a header
 }
-"""Members that are not listed are hints of betas and are dropped (protocol notes C.9.21)."""
+"""What becomes of each member of the request (protocol notes C.1, C.9.21)."""
 
 _REPORTED = tuple(name for name, row in DISPOSITIONS.items() if row == "reported")
 _ATTRIBUTION = "x-anthropic-billing-header:"

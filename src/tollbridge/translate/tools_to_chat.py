@@ -30,11 +30,17 @@ def write_tools(
 
     Raises:
         GatewayError: FIELD_UNSUPPORTED if the choice forces a tool that Anthropic's servers run,
-            FIELD_INVALID for a choice that does not exist or names no tool.
+            FIELD_INVALID for a choice that does not exist or names no tool, FIELD_MISSING for a
+            tool of the client without a name.
     """
     tools: list[ChatTool] = []
     dropped: list[str] = []
-    for tool in asked.tools or ():
+    for index, tool in enumerate(asked.tools or ()):
+        if not tool.name and (tool.type is None or tool.type == "custom"):
+            path = f"tools[{index}].name"
+            raise GatewayError(
+                ErrorCode.FIELD_MISSING, f"{path}: this field is required.", field=path
+            )
         function = _function(tool, dialect, names)
         if function is None:
             dropped.append(f"tools.{tool.type}")

@@ -1,4 +1,6 @@
 import pytest
+from anthropic.types import message_create_params
+from anthropic.types.beta import message_create_params as beta_params
 from tests.unit.translate.chat_streams import (
     Json,
     assistant,
@@ -17,7 +19,17 @@ from tollbridge.wire.messages.requests import MessagesRequest
 
 
 def test_every_member_of_the_request_has_a_disposition():
-    assert set(DISPOSITIONS) == set(MessagesRequest.__struct_fields__)
+    """Those that are decoded here, and those that Anthropic's SDK can send."""
+    bases = (
+        message_create_params.MessageCreateParamsBase,
+        message_create_params.MessageCreateParamsStreaming,
+        beta_params.MessageCreateParamsBase,
+    )
+    sent = {name for base in bases for name in base.__annotations__}
+    decoded = set(MessagesRequest.__struct_fields__)
+    assert decoded <= set(DISPOSITIONS)
+    assert sent <= set(DISPOSITIONS)
+    assert {name for name, row in DISPOSITIONS.items() if row != "dropped"} <= decoded
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

@@ -1,0 +1,90 @@
+# Every target works on a fresh clone with Python >= 3.11, make, Node and npm; nothing asks anything.
+# Stamp files remember what is installed, so that a second run is instant.
+
+PYTHON ?= python3
+UV ?= uv
+ARGS ?=
+LOCK_FLAGS ?=
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+export PIP_NO_INPUT = 1
+export PIP_ROOT_USER_ACTION = ignore
+export PYTHONUNBUFFERED = 1
+
+BIN := .venv/bin
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --require-hashes
+CODE := src tests bench tools
+
+.PHONY: help serve test check format bench lock clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make serve   install and start the gateway (ARGS='--port 9000' passes options on)"
+	@echo "make check   format, lint, types, imports and the fast tests: under a minute"
+	@echo "make test    install what tests need and run all of them"
+	@echo "make bench   CPU per request and per chunk (ARGS='--quick' for 20 seconds)"
+	@echo "make format  format and fix what can be fixed"
+	@echo "make lock    renew the lock files (needs uv; LOCK_FLAGS=--upgrade takes newer versions)"
+
+serve: .venv/.runtime
+	@exec $(BIN)/tollbridge serve $(ARGS)
+
+check: .venv/.dev
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m pytest -m "not slow" --ignore=tests/e2e
+
+test: .venv/.dev .test-env/anthropic-previous/.done .test-env/openai-previous/.done node-packages
+	$(BIN)/python -m pytest $(ARGS)
+
+bench: .venv/.dev
+	$(BIN)/python -m bench.run $(ARGS)
+
+format: .venv/.dev
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix $(CODE)
+
+clean:
+	rm -rf .venv .test-env tests/e2e/node/node_modules
+
+.venv/.created: tools/create_venv.sh
+	@tools/create_venv.sh $(PYTHON) .venv
+	@touch $@
+
+.venv/.runtime: .venv/.created requirements/runtime.txt requirements/build.txt pyproject.toml
+	@echo "Installing the runtime from its lock file"
+	@$(PIP_INSTALL) -r requirements/runtime.txt -r requirements/build.txt
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.dev: .venv/.runtime requirements/dev.txt
+	@echo "Installing what tests and checks need from its lock file"
+	@$(PIP_INSTALL) -r requirements/dev.txt
+	@touch $@
+
+# SDK majors before the current one live in directories of their own: one Python runs them all.
+.test-env/%/.done: requirements/%.txt .venv/.created
+	@echo "Installing $* for the client tests"
+	@rm -rf $(@D)
+	@$(PIP_INSTALL) --target $(@D) -r $<
+	@touch $@
+
+.PHONY: node-packages
+node-packages: tests/e2e/node/node_modules/.done
+
+tests/e2e/node/node_modules/.done: tests/e2e/node/package-lock.json tools/install_node_packages.sh
+	@tools/install_node_packages.sh tests/e2e/node .test-env/left-out
+
+COMPILE = $(UV) pip compile $(LOCK_FLAGS) --quiet --generate-hashes --universal --python-version 3.11 \
+	--no-emit-index-url --no-emit-find-links --no-header
+
+lock:
+	@command -v $(UV) >/dev/null || { echo "make lock needs uv: install it, or name it with UV=path" >&2; exit 1; }
+	$(COMPILE) pyproject.toml -o requirements/runtime.txt
+	$(COMPILE) requirements/build.in -o requirements/build.txt
+	$(COMPILE) pyproject.toml requirements/dev.in -o requirements/dev.txt
+	$(COMPILE) requirements/anthropic-previous.in -o requirements/anthropic-previous.txt
+	$(COMPILE) requirements/openai-previous.in -o requirements/openai-previous.txt
+	cd tests/e2e/node && npm install --package-lock-only --omit-lockfile-registry-resolved --no-fund --no-audit

@@ -1,0 +1,5 @@
+"""`python -m tollbridge`."""
+
+from tollbridge.cli.main import main
+
+main()

@@ -1,0 +1,89 @@
+"""Before the hold: is the key good, and what may the request cost at most."""
+
+from tollbridge.app.directory import Directory
+from tollbridge.app.ports import KeyRecord
+from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.ledger.estimate import need
+from tollbridge.ledger.model import Admission, Refusal
+from tollbridge.ledger.pricing import Weights
+from tollbridge.routing.catalog import Model
+from tollbridge.translate.bridge import Ask
+from tollbridge.units import EnvId, Millis, RequestId
+
+HELD_RETRY_AFTER_S = 2
+"""What a client is told to wait for credits that requests under way are holding."""
+
+
+async def identify(
+    directory: Directory, key_hash: bytes, env_id: EnvId | None, now: Millis
+) -> KeyRecord:
+    """The record of a key that opens this environment now.
+
+    Raises:
+        GatewayError: one of the KEY codes, confirmed against the current generation.
+    """
+    while True:
+        record = await directory.find(key_hash)
+        error = key_error(record, env_id, now)
+        if record is not None and error is None:
+            return record
+        if error is not None and (record is None or await directory.is_current(key_hash, record)):
+            raise error
+
+
+def key_error(record: KeyRecord | None, env_id: EnvId | None, now: Millis) -> GatewayError | None:
+    """Why this key does not open this environment; None: it does."""
+    if record is None:
+        return GatewayError(
+            ErrorCode.KEY_UNKNOWN, "This API key is not known here; check it for a typing error."
+        )
+    if env_id is not None and record.env_id != env_id:
+        return GatewayError(
+            ErrorCode.KEY_FOREIGN, f"This API key does not belong to the environment {env_id!r}."
+        )
+    if record.revoked_at is not None:
+        return GatewayError(ErrorCode.KEY_REVOKED, "This API key has been revoked.")
+    if record.expires_at is not None and record.expires_at <= now:
+        return GatewayError(ErrorCode.KEY_EXPIRED, "This API key has expired.")
+    return None
+
+
+def admission(
+    request_id: RequestId,
+    record: KeyRecord,
+    ask: Ask,
+    model: Model,
+    weights: Weights,
+    worker_id: str,
+    now: Millis,
+) -> Admission:
+    """What to ask of the ledger: the output is bounded by the client, the model and its window."""
+    limit = min(model.output_limit, max(1, model.context_window - ask.input_estimate))
+    output = limit if ask.max_tokens is None else min(ask.max_tokens, limit)
+    return Admission(
+        request_id=request_id,
+        env_id=record.env_id,
+        key_id=record.key_id,
+        generation=record.generation,
+        model=model.name,
+        need=need(ask.input_bound, output, weights),
+        worker_id=worker_id,
+        now=now,
+    )
+
+
+def refused(refusal: Refusal) -> GatewayError:
+    """The ledger's refusal in words."""
+    if refusal is Refusal.HELD:
+        return GatewayError(
+            ErrorCode.CREDITS_HELD,
+            "All credits left are held by requests under way; try again when they have ended.",
+            retry_after_s=HELD_RETRY_AFTER_S,
+        )
+    if refusal is Refusal.DUPLICATE:
+        return GatewayError(ErrorCode.INTERNAL, "This request id has been used before.")
+    return GatewayError(
+        ErrorCode.PACK_EXHAUSTED,
+        "Token usage exceeded quota limit: no pack of this environment has the credits for this"
+        " request. Grant a pack, or ask for fewer tokens.",
+    )

@@ -1,0 +1,315 @@
+"""The life of a request, in order.
+
+1. identify   presented key to key record; the environment from the host, if it names one
+2. decode     the body to an `Ask`: what the gateway needs to know, and no more
+3. resolve    group, model, switch, targets
+4. admit      one transaction holds the upper-bound price, or says why not
+5. attempt    the plan yields a target; the request is written in its protocol
+6. send       the upstream answers with a head
+7. relay      its body becomes the client's answer; usage is read on the way
+8. settle     what was used is posted, exactly once
+9. record     one log line, one set of metrics
+
+Until stage 4 a refusal costs nothing and leaves no row. From then on every way out of here leads
+through `_settle`. The ways, in the order in which they are told apart: the client went away (the
+upstream is cancelled and not to blame); the upstream failed before anything was delivered (the
+plan decides what is next); it failed after that (the error travels inside the stream).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from tollbridge.access.keys import hash_key
+from tollbridge.app.admission import admission, identify, refused
+from tollbridge.app.gateway import Gateway
+from tollbridge.app.ports import Call, Client, KeyRecord, UpstreamReply
+from tollbridge.app.relay import Relay, from_upstream, linger, read_whole
+from tollbridge.config import Protocol
+from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.ledger.model import Checkpoint, Hold, Refusal, Settlement
+from tollbridge.ledger.pricing import price
+from tollbridge.ledger.tariff import Outcome, charge, delivered
+from tollbridge.routing.catalog import Model, Target
+from tollbridge.routing.plan import plan
+from tollbridge.translate.asks import read_ask
+from tollbridge.translate.bridge import Ask, Bridge, Identity, Reply, StreamBridge, UpstreamTerms
+from tollbridge.translate.failures import error_status, failure_from_upstream
+from tollbridge.translate.pairs import open_bridge
+from tollbridge.units import ERROR_BODY_BYTES_MAX, RESPONSE_BYTES_MAX, EnvId, RequestId
+from tollbridge.usage import TokenUsage
+
+ADMIT_TRIES = 5
+"""How often an admission is decided anew because the environment changed under it."""
+
+PATHS: dict[Protocol, str] = {"messages": "/v1/messages", "chat": "/chat/completions"}
+"""What is appended to an upstream's base URL."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """A client's request as the edge hands it over; its body has not been read yet."""
+
+    request_id: RequestId
+    protocol: Protocol
+    group: str
+    env_id: EnvId | None
+    """From the host; None: the key names the environment."""
+    presented_key: Callable[[], str]
+    headers: Mapping[str, str]
+    body: Callable[[], Awaitable[bytes]]
+
+
+class Exchange:
+    """One client request to its end."""
+
+    _record: KeyRecord
+    _ask: Ask
+    _model: Model
+    _hold: Hold
+    _identity: Identity
+
+    def __init__(self, gateway: Gateway, inbound: Inbound, client: Client) -> None:
+        self._gateway = gateway
+        self._inbound = inbound
+        self._client = client
+        self._relay = Relay(
+            client, gateway.pulse, inbound.protocol, inbound.request_id, self._stream_head
+        )
+        self._started_at = gateway.clock()
+        self._body = b""
+        self._gone = False
+        self._interrupted = False
+        self._task: asyncio.Task[object] | None = None
+        self._target: Target | None = None
+        self._bridge: Bridge | None = None
+        self._stream: StreamBridge | None = None
+        self._reply: Reply | None = None
+
+    async def run(self) -> None:
+        """From the presented key to the settled charge.
+
+        Raises:
+            GatewayError: nothing has been sent to the client yet; the edge tells it.
+        """
+        gateway, relay = self._gateway, self._relay
+        try:
+            await self._open()
+        except GatewayError as error:
+            gateway.observer.request_refused(
+                self._inbound.request_id, self._inbound.protocol, error
+            )
+            raise
+        failure: GatewayError | None = None
+        finished = False
+        self._task = asyncio.current_task()
+        self._client.watch(self._leave)
+        gateway.pulse.live.add(self)
+        try:
+            await self._attempt()
+            finished = True
+        except GatewayError as error:
+            failure = error
+        except asyncio.CancelledError:
+            if self._interrupted:
+                failure = GatewayError(
+                    ErrorCode.UPSTREAM_OVERLOADED, "The gateway is stopping; send it again."
+                )
+            elif not self._gone:
+                raise
+        finally:
+            self._client.unwatch()
+            gateway.pulse.live.discard(self)
+            amount = await self._settle(finished=finished, failure=failure)
+        if self._gone:
+            return
+        if failure is not None:
+            if not relay.head_sent:
+                raise failure
+            if self._interrupted or not relay.delivered:
+                await relay.fail(failure)
+            await self._client.finish()
+        elif self._reply is None:
+            await self._client.finish()
+        else:
+            head = [*self._head(), ("content-type", "application/json")]
+            if amount is not None:
+                head.append(("x-tollbridge-charge", str(amount)))
+            await self._client.start(200, head)
+            await self._client.finish(self._reply.body)
+
+    # 1 identify, 2 decode, 3 resolve, 4 admit
+
+    async def _open(self) -> None:
+        gateway, inbound = self._gateway, self._inbound
+        key_hash = hash_key(inbound.presented_key())
+        await identify(gateway.directory, key_hash, inbound.env_id, self._started_at)
+        self._body = await inbound.body()
+        ask = self._ask = read_ask(inbound.protocol, self._body)
+        for _ in range(ADMIT_TRIES):
+            record = await identify(gateway.directory, key_hash, inbound.env_id, self._started_at)
+            try:
+                model = gateway.catalog.resolve(inbound.group, ask.model, record.models_on)
+            except GatewayError:
+                if await gateway.directory.is_current(key_hash, record):
+                    raise
+                continue
+            weights = gateway.prices[model.name].weights
+            held = await gateway.store.admit(
+                admission(
+                    inbound.request_id, record, ask, model, weights,
+                    gateway.pulse.worker_id, self._started_at,
+                )
+            )  # fmt: skip
+            if held is Refusal.STALE:
+                gateway.directory.forget(key_hash)
+            elif isinstance(held, Refusal):
+                raise refused(held)
+            else:
+                self._record, self._model, self._hold = record, model, held
+                message_id = gateway.entropy(12).hex()
+                self._identity = Identity(inbound.request_id, message_id, self._started_at // 1000)
+                return
+        raise GatewayError(
+            ErrorCode.LEDGER_UNAVAILABLE,
+            "This environment is being changed too fast; try again.",
+            retry_after_s=1,
+        )
+
+    # 5 attempt, 6 send
+
+    async def _attempt(self) -> None:
+        attempts = plan(self._model.targets)
+        target = next(attempts)
+        while True:
+            try:
+                return await self._try(target)
+            except GatewayError as error:
+                if self._relay.delivered:
+                    raise
+                try:
+                    target = attempts.send(error)
+                except StopIteration:
+                    raise error from None
+
+    async def _try(self, target: Target) -> None:
+        inbound, ask = self._inbound, self._ask
+        bridge = open_bridge(inbound.protocol, target.protocol, ask, self._body, self._identity)
+        self._target, self._bridge, self._stream = target, bridge, None
+        body = bridge.request(UpstreamTerms(target.model, target.dialect, self._hold.output_tokens))
+        call = Call(PATHS[target.protocol], body, ask.stream, inbound.headers, bridge.pin_version)
+        reply = await from_upstream(self._gateway.servers[target.upstream].send(call))
+        try:
+            # 7 relay
+            if reply.status != 200:
+                raise await self._failure(target, reply)
+            if not ask.stream:
+                whole = await from_upstream(read_whole(reply, RESPONSE_BYTES_MAX))
+                self._reply = bridge.reply(whole)
+                return
+            if reply.headers.get("content-type", "").startswith("application/json"):
+                raise await self._failure(target, reply)
+            self._stream = bridge.stream()
+            await self._relay.stream(reply, self._stream)
+            await linger(reply)
+        finally:
+            reply.abort()
+
+    async def _failure(self, target: Target, reply: UpstreamReply) -> GatewayError:
+        body = await from_upstream(read_whole(reply, ERROR_BODY_BYTES_MAX))
+        return failure_from_upstream(target.protocol, reply.status, reply.headers, body)
+
+    # 8 settle, 9 record
+
+    async def _settle(self, *, finished: bool, failure: GatewayError | None) -> int | None:
+        gateway, record, ask, model = self._gateway, self._record, self._ask, self._model
+        if finished:
+            outcome = Outcome.FINISHED
+        elif self._relay.delivered or (self._gone and self._target is not None):
+            outcome = Outcome.CLIENT_GONE if self._gone else Outcome.FAILED_MIDWAY
+        else:
+            outcome = Outcome.FAILED_EARLY
+        usage, provenance = charge(outcome, *self._usage())
+        book = gateway.prices[model.name]
+        settlement = Settlement(
+            request_id=self._inbound.request_id,
+            env_id=record.env_id,
+            key_id=record.key_id,
+            model=model.name,
+            upstream=self._target.upstream if self._target else "",
+            client_protocol=self._inbound.protocol,
+            stream=ask.stream,
+            started_at=self._started_at,
+            ended_at=gateway.clock(),
+            usage=usage,
+            amount=price(usage, book.weights),
+            provenance=provenance,
+            outcome=outcome,
+            price_version=book.version,
+        )
+        settled = await gateway.settler.settle(settlement)
+        status = 499 if self._gone else 200
+        if failure is not None and not self._relay.head_sent:
+            status = error_status(self._inbound.protocol, failure)
+        gateway.observer.exchange_ended(settlement, status, failure.code.name if failure else None)
+        return settled.amount if settled else None
+
+    def _usage(self) -> tuple[TokenUsage | None, TokenUsage]:
+        """What the upstream reported so far, and our own count."""
+        tap: StreamBridge | Reply | None = self._stream or self._reply
+        counted = TokenUsage(
+            input=self._ask.input_estimate, output=tap.counted_output if tap else 0
+        )
+        return (tap.usage if tap else None), counted
+
+    # What the tick of the worker asks of an exchange under way (`pulse.Live`).
+
+    @property
+    def beat(self) -> int:
+        """The tick at which bytes last went to the client."""
+        return self._relay.beat
+
+    def checkpoint(self) -> Checkpoint | None:
+        """How far the stream is; None before anything was delivered."""
+        if not self._relay.delivered:
+            return None
+        usage = delivered(*self._usage())
+        amount = price(usage, self._gateway.prices[self._model.name].weights)
+        return Checkpoint(self._inbound.request_id, self._record.env_id, usage, amount)
+
+    def keep_alive(self) -> None:
+        """Send a heartbeat; only a stream can bear one."""
+        if self._ask.stream:
+            self._beating = asyncio.ensure_future(self._relay.heartbeat())
+
+    def interrupt(self) -> None:
+        """The gateway is stopping."""
+        self._interrupted = True
+        self._cancel()
+
+    def _leave(self) -> None:
+        self._gone = True
+        self._cancel()
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    def _stream_head(self) -> list[tuple[str, str]]:
+        return [
+            *self._head(),
+            ("content-type", "text/event-stream; charset=utf-8"),
+            ("cache-control", "no-cache"),
+            ("x-accel-buffering", "no"),
+        ]
+
+    def _head(self) -> list[tuple[str, str]]:
+        head = []
+        if self._target is not None:
+            head.append(("x-tollbridge-upstream", self._target.upstream))
+        if self._bridge is not None and self._bridge.dropped:
+            head.append(("x-tollbridge-dropped", ", ".join(self._bridge.dropped)))
+        asked = self._ask.max_tokens
+        if asked is not None and self._hold.output_tokens < asked:
+            head.append(("x-tollbridge-max-tokens", str(self._hold.output_tokens)))
+        return head

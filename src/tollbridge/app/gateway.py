@@ -1,0 +1,39 @@
+"""What lives as long as the process: wired once by `bootstrap`, handed to every exchange."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tollbridge.app.directory import Directory
+from tollbridge.app.ports import AccountStore, Clock, Entropy, ModelServer, Observer
+from tollbridge.app.pulse import Pulse
+from tollbridge.app.settlement import Settler
+from tollbridge.config import Config
+from tollbridge.ledger.pricing import Weights
+from tollbridge.routing.catalog import Catalog
+
+
+class Price(NamedTuple):
+    """A model's price and the version that charges name."""
+
+    weights: Weights
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Everything an exchange needs."""
+
+    config: Config
+    catalog: Catalog
+    prices: Mapping[str, Price]
+    directory: Directory
+    store: AccountStore
+    servers: Mapping[str, ModelServer]
+    observer: Observer
+    pulse: Pulse
+    settler: Settler
+    clock: Clock
+    entropy: Entropy
+    seal_key: bytes
+    """See `config.ServerConfig.seal_key`."""

@@ -1,0 +1,143 @@
+"""The client's side of one answer: its head, its body, its heartbeats."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from tollbridge.app.ports import Client, UpstreamError, UpstreamReply, UpstreamTimeoutError
+from tollbridge.app.pulse import Pulse
+from tollbridge.config import Protocol
+from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.translate.bridge import StreamBridge
+from tollbridge.translate.failures import stream_error
+from tollbridge.translate.relay import PING
+from tollbridge.units import RequestId
+from tollbridge.wire.sse import COMMENT_HEARTBEAT
+
+T = TypeVar("T")
+
+HEARTBEATS: dict[Protocol, bytes] = {"messages": PING, "chat": COMMENT_HEARTBEAT}
+
+LINGER_S = 1.0
+"""How long to wait for the end of an upstream body whose terminal event has been seen; a body that
+ends in time leaves its connection for the next request."""
+
+
+class Relay:
+    """Writes to the client, in whole events, one write per upstream read.
+
+    `head_sent`: a status has gone out, so that errors must travel inside the stream.
+    `delivered`: the client has received something of an answer, so that no other upstream may be
+    tried. Heartbeats send a head but deliver nothing. `beat`: the tick of the last write.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        pulse: Pulse,
+        protocol: Protocol,
+        request_id: RequestId,
+        head: Callable[[], Sequence[tuple[str, str]]],
+    ) -> None:
+        self.head_sent = False
+        self.delivered = False
+        self.beat = pulse.tick
+        self._client = client
+        self._pulse = pulse
+        self._protocol = protocol
+        self._request_id = request_id
+        self._head = head
+        self._lock = asyncio.Lock()
+
+    async def stream(self, reply: UpstreamReply, stream: StreamBridge) -> None:
+        """From the upstream's first event to its last.
+
+        Raises:
+            GatewayError: the stream ended in an error. If something was delivered before, the
+                client has been told.
+        """
+        while not stream.finished:
+            try:
+                data = await reply.read()
+            except UpstreamError as error:
+                failure = _broken(error)
+                if self.delivered:
+                    await self.write(self._error(failure))
+                raise failure from None
+            out = stream.feed(data) if data else stream.close()
+            if stream.failure is not None and not self.delivered:
+                raise stream.failure
+            if out:
+                self.delivered = True
+                await self.write(out)
+            if stream.failure is not None:
+                raise stream.failure
+            if not data:
+                return
+        out = stream.close()
+        if out:
+            await self.write(out)
+
+    async def write(self, data: bytes) -> None:
+        """Send bytes, after the head if it has not gone out yet."""
+        async with self._lock:
+            self.beat = self._pulse.tick
+            if not self.head_sent:
+                self.head_sent = True
+                await self._client.start(200, self._head())
+            await self._client.write(data)
+
+    async def heartbeat(self) -> None:
+        """Break the silence, unless a write is waiting for a slow client anyway."""
+        if not self._lock.locked():
+            await self.write(HEARTBEATS[self._protocol])
+
+    async def fail(self, error: GatewayError) -> None:
+        """Tell an error inside a stream that has delivered nothing but heartbeats."""
+        await self.write(self._error(error))
+
+    def _error(self, error: GatewayError) -> bytes:
+        return stream_error(self._protocol, error, self._request_id)
+
+
+async def from_upstream(call: Awaitable[T]) -> T:
+    """Wait for the upstream; its failures become what a client may be told."""
+    try:
+        return await call
+    except UpstreamError as error:
+        raise _broken(error) from None
+
+
+async def read_whole(reply: UpstreamReply, bytes_max: int) -> bytes:
+    """The whole body.
+
+    Raises:
+        GatewayError: it is larger than `bytes_max`.
+        UpstreamError: it was cut short.
+    """
+    parts: list[bytes] = []
+    size = 0
+    while data := await reply.read():
+        size += len(data)
+        if size > bytes_max:
+            raise GatewayError(
+                ErrorCode.UPSTREAM_FAILED, f"The model's answer is larger than {bytes_max} bytes."
+            )
+        parts.append(data)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def linger(reply: UpstreamReply) -> None:
+    """Give a finished body the chance to end, then cancel it."""
+    try:
+        async with asyncio.timeout(LINGER_S):
+            while await reply.read():
+                continue
+    except (TimeoutError, UpstreamError):
+        reply.abort()
+
+
+def _broken(error: UpstreamError) -> GatewayError:
+    if isinstance(error, UpstreamTimeoutError):
+        return GatewayError(ErrorCode.UPSTREAM_TIMEOUT, f"The model's server {error}.")
+    return GatewayError(ErrorCode.UPSTREAM_FAILED, f"The model's server failed: {error}.")

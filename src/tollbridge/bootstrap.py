@@ -1,0 +1,159 @@
+"""The composition root: settings in, a wired gateway out. Nothing else knows all the parts."""
+
+import contextlib
+import hashlib
+import os
+import secrets
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from tollbridge.app.directory import Directory
+from tollbridge.app.gateway import Gateway, Price
+from tollbridge.app.ports import ModelServer
+from tollbridge.app.pulse import Pulse
+from tollbridge.app.settlement import Settler
+from tollbridge.config import DEMO_UPSTREAM, Config, ConfigError, parse_config
+from tollbridge.ledger import pricing
+from tollbridge.routing.catalog import Catalog
+from tollbridge.server.asgi import Application
+from tollbridge.server.inbound import Receive, Scope, Send
+from tollbridge.storage.sqlite import SqliteStore
+from tollbridge.telemetry.logs import LogObserver
+from tollbridge.units import Millis
+from tollbridge.upstream.demo.upstream import DemoUpstream
+from tollbridge.upstream.http_client import HttpUpstream
+from tollbridge.upstream.model_server import CredentialedServer
+
+DATABASE_NAME = "tollbridge.sqlite3"
+CONFIG_NAME = "tollbridge.toml"
+SEAL_KEY_NAME = "seal.key"
+SEAL_KEY_BYTES = 32
+
+
+class Settings(NamedTuple):
+    """What a worker process is started with."""
+
+    config: Config
+    data: Path
+    demo_pace_ms: float
+
+
+def clock() -> Millis:
+    """Milliseconds since the epoch."""
+    return Millis(time.time_ns() // 1_000_000)
+
+
+def read_config(path: Path, environ: Mapping[str, str]) -> Config:
+    """The operator's file.
+
+    Raises:
+        ConfigError: it cannot be read or used.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    return parse_config(text, environ)
+
+
+def open_store(data: Path) -> SqliteStore:
+    """The embedded database below the data folder, made if it is not there."""
+    data.mkdir(parents=True, exist_ok=True)
+    return SqliteStore(data / DATABASE_NAME)
+
+
+def read_seal_key(config: Config, data: Path) -> bytes:
+    """From the file of the operator, else from the data folder, where the first start leaves it."""
+    if config.server.seal_key:
+        return hashlib.sha256(config.server.seal_key.encode()).digest()
+    path = data / SEAL_KEY_NAME
+    if not path.exists():
+        # Several workers may start at once: the first link wins, and all read what it holds.
+        draft = path.with_name(f"{SEAL_KEY_NAME}.{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_bytes(secrets.token_bytes(SEAL_KEY_BYTES))
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(draft)
+        draft.unlink()
+    return path.read_bytes()
+
+
+def build_servers(config: Config, demo_pace_ms: float) -> Mapping[str, ModelServer]:
+    """One model server for each upstream of the file, and the built-in one."""
+    servers: dict[str, ModelServer] = {
+        name: CredentialedServer(
+            HttpUpstream.from_config(upstream),
+            upstream.protocol,
+            upstream.dialect,
+            upstream.api_key,
+        )
+        for name, upstream in config.upstreams.items()
+    }
+    demo = DemoUpstream(pace_ms=demo_pace_ms)
+    servers[DEMO_UPSTREAM] = CredentialedServer(demo, "messages", DEMO_UPSTREAM, "")
+    return servers
+
+
+def build_gateway(settings: Settings) -> Gateway:
+    """Everything that one worker needs; starts nothing."""
+    config = settings.config
+    store = open_store(settings.data)
+    observer = LogObserver(sys.stderr, clock)
+    settler = Settler(store, observer)
+    worker_id = f"{os.getpid()}-{secrets.token_hex(8)}"
+    prices = {}
+    for name, model in config.models.items():
+        weights = pricing.weights(model.price)
+        prices[name] = Price(weights, pricing.version(weights))
+    return Gateway(
+        config=config,
+        catalog=Catalog.of(config),
+        prices=prices,
+        directory=Directory(store),
+        store=store,
+        servers=build_servers(config, settings.demo_pace_ms),
+        observer=observer,
+        pulse=Pulse(store, settler, observer, worker_id, clock),
+        settler=settler,
+        clock=clock,
+        entropy=secrets.token_bytes,
+        seal_key=read_seal_key(config, settings.data),
+    )
+
+
+class Worker:
+    """One worker process's ASGI application: the lifespan builds it, requests use it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._application: Application | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """An ASGI scope: the lifespan or a request."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            assert self._application is not None, "the lifespan starts first"
+            await self._application(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        gateway = build_gateway(self._settings)
+        await gateway.pulse.start()
+        self._application = Application(gateway)
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await gateway.pulse.drain()
+        await gateway.pulse.stop()
+        for server in gateway.servers.values():
+            await server.close()
+        await gateway.store.close(gateway.pulse.worker_id)
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def load_worker(settings: Settings) -> Worker:
+    """What the HTTP server calls in each worker process."""
+    return Worker(settings)

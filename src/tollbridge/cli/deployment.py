@@ -1,0 +1,32 @@
+"""What is deployed: the operator's file, or what is found when there is none."""
+
+import asyncio
+import os
+from pathlib import Path
+
+from tollbridge.cli.context import load_config
+from tollbridge.config import DEMO_UPSTREAM, Config, ModelConfig, TargetConfig
+from tollbridge.upstream.probe import discover, http_get
+
+SEED_MODEL = "hy3-preview"
+
+
+def deployed(path: Path | None, *, as_json: bool = False) -> Config:
+    """The file; without one, what keys in the environment and local servers offer."""
+    config = load_config(path, as_json=as_json)
+    return found() if config is None else config
+
+
+def found() -> Config:
+    """Upstreams that need no file. With none of them, the built-in model serves `hy3-preview`."""
+    discovery = asyncio.run(discover(os.environ, http_get))
+    demo = ModelConfig(
+        targets=(TargetConfig(upstream=DEMO_UPSTREAM, model="demo"),),
+        display_name="Tollbridge demo model",
+        on_by_default=True,
+    )
+    models = dict(discovery.models)
+    if not models:
+        models[SEED_MODEL] = demo
+    models["demo"] = demo
+    return Config(upstreams=dict(discovery.upstreams), models=models)

@@ -1,0 +1,79 @@
+"""`tollbridge ledger` and `tollbridge usage`: what was charged, and whether it adds up."""
+
+import typer
+
+from tollbridge.bootstrap import DATABASE_NAME, clock
+from tollbridge.cli.context import (
+    DEFAULT_DATA,
+    Data,
+    Env,
+    Json,
+    parse_duration,
+    with_store,
+)
+from tollbridge.cli.output import credits_text, fail, print_json, print_rows
+from tollbridge.ledger.audit import AuditReport, audit
+from tollbridge.storage.sqlite import audit_rows
+from tollbridge.units import EnvId, Millis
+
+app = typer.Typer(no_args_is_help=True, help="The journal of credits.")
+
+
+@app.command("audit")
+def run_audit(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
+    """Replay the journal with a second implementation and list every difference.
+
+    Exits with 1 if there is one. May run while the gateway serves.
+    """
+    path = data / DATABASE_NAME
+    if not path.exists():
+        fail(f"there is no database at {path}", as_json=as_json)
+    with audit_rows(path) as rows:
+        report = audit(rows)
+    if as_json:
+        print_json(report)
+    else:
+        _print_report(report)
+    if report.differences:
+        raise typer.Exit(1)
+
+
+def _print_report(report: AuditReport) -> None:
+    held = sum(hold.amount for hold in report.open_holds)
+    print(
+        f"{report.transfers} transfers, {report.packs} packs, {report.exchanges} exchanges;"
+        f" {len(report.open_holds)} open holds of {credits_text(held)} credits."
+    )
+    for difference in report.differences:
+        print(f"DIFFERENCE  {difference}")
+    print("Everything adds up." if not report.differences else "It does NOT add up.")
+
+
+def usage(
+    since: str = typer.Option("30d", help="How far back, such as 24h or 30d."),
+    env: Env = None,
+    data: Data = DEFAULT_DATA,
+    as_json: Json = False,
+) -> None:
+    """Usage and charges by environment, day and model."""
+    now = clock()
+    begin = Millis(now - parse_duration(since))
+    env_id = None if env is None else EnvId(env)
+    found = with_store(
+        data, lambda store: store.usage(env_id, begin, Millis(now + 1)), as_json=as_json
+    )
+    rows = [
+        {
+            "day": row.day,
+            "environment": row.env_id,
+            "model": row.model,
+            "requests": row.requests,
+            "input": row.input,
+            "cache_read": row.cache_read,
+            "cache_write": row.cache_write,
+            "output": row.output,
+            "charged": row.amount if as_json else credits_text(row.amount),
+        }
+        for row in found
+    ]
+    print_rows(rows, as_json=as_json, empty="Nothing was used in this time.")

@@ -1,0 +1,87 @@
+"""`tollbridge model`: the switch per environment and model."""
+
+from pathlib import Path
+
+import typer
+
+from tollbridge.cli.context import (
+    DEFAULT_DATA,
+    ConfigFile,
+    Data,
+    Env,
+    Json,
+    only_environment,
+    with_store,
+)
+from tollbridge.cli.deployment import deployed
+from tollbridge.cli.output import fail, print_rows, say
+from tollbridge.storage.sqlite import SqliteStore
+from tollbridge.units import EnvId
+
+app = typer.Typer(no_args_is_help=True, help="Switch models on and off in an environment.")
+
+
+@app.command("on")
+def switch_on(
+    names: list[str],
+    env: Env = None,
+    config: ConfigFile = None,
+    data: Data = DEFAULT_DATA,
+    as_json: Json = False,
+) -> None:
+    """Switch models on."""
+    known = deployed(config, as_json=as_json).models
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        fail(f"no model {unknown[0]!r}; there are: {', '.join(known)}", as_json=as_json)
+    _switch(data, env, names, on=True, as_json=as_json)
+
+
+@app.command("off")
+def switch_off(
+    names: list[str], env: Env = None, data: Data = DEFAULT_DATA, as_json: Json = False
+) -> None:
+    """Switch models off: the very next request for one is refused, on every worker."""
+    _switch(data, env, names, on=False, as_json=as_json)
+
+
+@app.command("list")
+def list_all(
+    env: Env = None,
+    config: ConfigFile = None,
+    data: Data = DEFAULT_DATA,
+    as_json: Json = False,
+) -> None:
+    """List the operator's models and whether they are on."""
+
+    async def work(store: SqliteStore) -> frozenset[str]:
+        return await store.models_on(await only_environment(store, env))
+
+    models_on = with_store(data, work, as_json=as_json)
+    models = deployed(config, as_json=as_json).models
+    rows = [
+        {
+            "model": name,
+            "switch": "on" if name in models_on else "off",
+            "upstreams": ", ".join(target.upstream for target in model.targets),
+            "window": model.context_window,
+            "output_limit": model.output_limit,
+        }
+        for name, model in models.items()
+    ]
+    print_rows(rows, as_json=as_json, empty="No model is deployed.")
+
+
+def _switch(data: Path, env: str | None, names: list[str], *, on: bool, as_json: bool) -> None:
+    async def work(store: SqliteStore) -> EnvId:
+        env_id = await only_environment(store, env)
+        await store.switch(env_id, names, on=on)
+        return env_id
+
+    env_id = with_store(data, work, as_json=as_json)
+    word = "on" if on else "off"
+    say(
+        f"Switched {word} in {env_id}: {', '.join(names)}.",
+        {"environment": env_id, "models": names, "switch": word},
+        as_json=as_json,
+    )

@@ -1,0 +1,192 @@
+"""The rules of the ledger: packs and a command in, transfers and new packs out.
+
+Pure and total: a store runs them inside its own transaction on packs it has locked, writes what
+they return and nothing else. Every pack that leaves this module comes out of `_moved`, which
+states the guarantees as assertions; they stay on in production, because a balance that is wrong is
+worse than a request that fails.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from msgspec.structs import replace
+
+from tollbridge.ledger.model import Leg, Need, Pack, Refusal, TransferKind
+from tollbridge.units import MicroCredits, Millis, PackId, Tokens
+
+
+class Transfer(msgspec.Struct, frozen=True, gc=False):
+    """One row for the journal. Only an overrun names no pack."""
+
+    kind: TransferKind
+    leg: int
+    """Tells rows of one kind and one request apart; of a post or void, the leg of the hold."""
+    pack_id: PackId | None
+    amount: MicroCredits
+    released: MicroCredits = MicroCredits(0)
+    """Of a post only: what was held above the amount and returns to available."""
+
+
+class HoldPlan(msgspec.Struct, frozen=True):
+    """A hold that can be placed."""
+
+    legs: tuple[Leg, ...]
+    output_tokens: Tokens
+    """What was asked, or as much of it as the packs can pay."""
+    available: MicroCredits
+    """What the packs have left together."""
+    transfers: tuple[Transfer, ...]
+    packs: tuple[Pack, ...]
+    """Those that changed."""
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """What the end of a hold does. The charge is what is posted, spent and overrun."""
+
+    transfers: tuple[Transfer, ...]
+    packs: tuple[Pack, ...]
+    """Those that changed."""
+    overrun: MicroCredits
+    """The part of the charge that no pack could bear."""
+
+
+def draw_order(packs: Iterable[Pack], model: str, now: Millis) -> list[Pack]:
+    """The packs this model may draw from: soonest to expire first, then oldest.
+
+    Packs that are empty for the moment are included: what they hold tells a passing refusal from
+    a final one.
+    """
+    eligible = [
+        pack
+        for pack in packs
+        if not _is_over(pack, now) and (not pack.models or model in pack.models)
+    ]
+    if len(eligible) > 1:
+        eligible.sort(key=_draw_key)
+    return eligible
+
+
+def place_hold(packs: Sequence[Pack], need: Need) -> HoldPlan | Refusal:
+    """Hold the price of a request in `packs`, drawn in the order given.
+
+    If the packs cannot pay for all the output, it is capped to what they can pay, but not below
+    `need.output_floor`. Below that the refusal is `HELD` if the credits would suffice once the
+    requests under way have ended without using them, otherwise `EXHAUSTED`.
+    """
+    available = sum(pack.available for pack in packs)
+    output_tokens: int = need.output_tokens
+    amount: int = need.amount(output_tokens)
+    if amount > available:
+        floor = need.amount(min(need.output_floor, output_tokens))
+        if floor > available:
+            held = sum(pack.held for pack in packs)
+            return Refusal.HELD if available + held >= floor else Refusal.EXHAUSTED
+        output_tokens = (available - need.input_amount) // need.output_weight
+        amount = need.amount(output_tokens)
+        assert amount <= available
+    legs: list[Leg] = []
+    transfers: list[Transfer] = []
+    changed: list[Pack] = []
+    due = amount
+    for pack in packs:
+        if not due:
+            break
+        drawn = MicroCredits(min(due, pack.available))
+        if drawn:
+            transfers.append(Transfer(TransferKind.HOLD, len(legs), pack.pack_id, drawn))
+            legs.append(Leg(pack.pack_id, drawn))
+            changed.append(_moved(pack, available=-drawn, held=drawn))
+            due -= drawn
+    assert due == 0, "a hold is placed whole or not at all"
+    return HoldPlan(
+        tuple(legs),
+        Tokens(output_tokens),
+        MicroCredits(available - amount),
+        tuple(transfers),
+        tuple(changed),
+    )
+
+
+def settle(
+    legs: Sequence[Leg], packs: Iterable[Pack], model: str, amount: MicroCredits, now: Millis
+) -> Ending:
+    """End a hold with a charge of `amount`; 0 voids it.
+
+    The charge is posted over the legs in order and the rest of the hold is released. A charge
+    above the hold is spent from what the packs the model may draw from have available, and beyond
+    that it is the operator's overrun. A pack that has expired since the hold was placed bears its
+    leg all the same; only what returns to it expires.
+
+    `packs` are the environment's, at least all that hold something.
+    """
+    books = {pack.pack_id: pack for pack in packs}
+    transfers = []
+    changed: dict[PackId, Pack] = {}
+    due: int = amount
+    for index, leg in enumerate(legs):
+        posted = MicroCredits(min(due, leg.amount))
+        released = MicroCredits(leg.amount - posted)
+        pack = changed.get(leg.pack_id) or books[leg.pack_id]
+        changed[leg.pack_id] = _moved(pack, available=released, held=-leg.amount, spent=posted)
+        if posted:
+            transfers.append(Transfer(TransferKind.POST, index, leg.pack_id, posted, released))
+        else:
+            transfers.append(Transfer(TransferKind.VOID, index, leg.pack_id, leg.amount))
+        due -= posted
+    if due:
+        index = 0
+        for pack in draw_order((books | changed).values(), model, now):
+            spent = MicroCredits(min(due, pack.available))
+            if spent:
+                transfers.append(Transfer(TransferKind.SPEND, index, pack.pack_id, spent))
+                changed[pack.pack_id] = _moved(pack, available=-spent, spent=spent)
+                index += 1
+                due -= spent
+        if due:
+            transfers.append(Transfer(TransferKind.OVERRUN, 0, None, MicroCredits(due)))
+    for index, (pack_id, pack) in enumerate(changed.items()):
+        expired = expire(pack, now)
+        if expired is not pack:
+            lost = MicroCredits(pack.available)
+            transfers.append(Transfer(TransferKind.EXPIRE, index, pack_id, lost))
+            changed[pack_id] = expired
+    return Ending(tuple(transfers), tuple(changed.values()), MicroCredits(due))
+
+
+def expire(pack: Pack, now: Millis) -> Pack:
+    """The pack without what can no longer be drawn; the same object if nothing expires.
+
+    This is the only place where credits expire: what a pack has available when its validity ends,
+    and what returns to it afterwards.
+    """
+    if not pack.available or not _is_over(pack, now):
+        return pack
+    return _moved(pack, available=-pack.available, expired=pack.available)
+
+
+def _is_over(pack: Pack, now: Millis) -> bool:
+    # A pack of which anything has expired stays over for a worker whose clock is behind.
+    return pack.expires_at is not None and (pack.expires_at <= now or pack.expired > 0)
+
+
+def _draw_key(pack: Pack) -> tuple[bool, int, int, str]:
+    return (pack.expires_at is None, pack.expires_at or 0, pack.granted_at, pack.pack_id)
+
+
+def _moved(
+    pack: Pack, *, available: int = 0, held: int = 0, spent: int = 0, expired: int = 0
+) -> Pack:
+    assert available + held + spent + expired == 0, "a transfer neither makes nor loses credits"
+    moved = replace(
+        pack,
+        available=pack.available + available,
+        held=pack.held + held,
+        spent=pack.spent + spent,
+        expired=pack.expired + expired,
+    )
+    assert moved.available >= 0, "no pack is overdrawn"
+    assert moved.held >= 0, "a hold ends once"
+    assert moved.spent >= pack.spent, "what is spent stays spent"
+    assert moved.expired >= pack.expired, "what has expired stays expired"
+    assert moved.granted == moved.available + moved.held + moved.spent + moved.expired
+    return moved

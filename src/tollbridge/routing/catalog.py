@@ -1,0 +1,104 @@
+"""Which models there are, and which upstreams serve each of them."""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from tollbridge.config import DEMO_UPSTREAM, Config, Protocol
+from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.units import Tokens
+
+OPERATOR_GROUP = "cloudbase"
+"""The group whose models the operator deploys; every other group is an environment's own."""
+
+
+class Target(NamedTuple):
+    """One upstream, the model's name there, and how it is spoken to."""
+
+    upstream: str
+    model: str
+    protocol: Protocol
+    dialect: str
+
+
+class Model(NamedTuple):
+    """What a client may name."""
+
+    name: str
+    display_name: str
+    targets: tuple[Target, ...]
+    context_window: Tokens
+    output_limit: Tokens
+
+
+class Catalog:
+    """The operator's models by name. Immutable; a reload makes a new one."""
+
+    def __init__(self, models: Mapping[str, Model]) -> None:
+        self._models = dict(models)
+
+    @classmethod
+    def of(cls, config: Config) -> "Catalog":
+        """The models of a checked configuration."""
+        models = {}
+        for name, model in config.models.items():
+            targets = []
+            for target in model.targets:
+                upstream = config.upstreams.get(target.upstream)
+                targets.append(
+                    Target(
+                        target.upstream,
+                        target.model or name,
+                        upstream.protocol if upstream else "messages",
+                        upstream.dialect if upstream else DEMO_UPSTREAM,
+                    )
+                )
+            models[name] = Model(
+                name,
+                model.display_name or name,
+                tuple(targets),
+                Tokens(model.context_window),
+                Tokens(model.output_limit),
+            )
+        return cls(models)
+
+    def __iter__(self) -> Iterator[Model]:
+        return iter(self._models.values())
+
+    def names(self) -> list[str]:
+        """All names, in the order of the file."""
+        return list(self._models)
+
+    def resolve(self, group: str, name: str, models_on: frozenset[str]) -> Model:
+        """The model that an environment means, if it may use it.
+
+        Raises:
+            GatewayError: GROUP_UNKNOWN, MODEL_UNKNOWN (naming the models that are on) or
+                MODEL_DISABLED.
+        """
+        self.check_group(group)
+        model = self._models.get(name)
+        if model is None:
+            raise GatewayError(
+                ErrorCode.MODEL_UNKNOWN,
+                f"model: there is no model {name!r}; {self._on(models_on)}.",
+                field="model",
+            )
+        if name not in models_on:
+            raise GatewayError(
+                ErrorCode.MODEL_DISABLED,
+                f"model: {name!r} is switched off in this environment; {self._on(models_on)}.",
+                field="model",
+            )
+        return model
+
+    def check_group(self, group: str) -> None:
+        """Raise `GatewayError` GROUP_UNKNOWN unless this is the operator's group."""
+        if group.lower() != OPERATOR_GROUP:
+            raise GatewayError(
+                ErrorCode.GROUP_UNKNOWN,
+                f"There is no model group {group!r}; the operator's group is {OPERATOR_GROUP!r}.",
+            )
+
+    def _on(self, models_on: frozenset[str]) -> str:
+        names = [name for name in self._models if name in models_on]
+        return "switched on here: " + ", ".join(names) if names else "no model is switched on here"

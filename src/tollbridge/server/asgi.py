@@ -1,0 +1,92 @@
+"""The data plane as one ASGI callable."""
+
+import msgspec
+
+from tollbridge.access.keys import REQUEST_ID_ENTROPY_BYTES, mint_request_id
+from tollbridge.app.exchange import Exchange, Inbound
+from tollbridge.app.gateway import Gateway
+from tollbridge.app.inquiry import Inquiry
+from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.server.credentials import environment_of_host, presented_key
+from tollbridge.server.inbound import (
+    ClientGoneError,
+    Receive,
+    Scope,
+    Send,
+    header_map,
+    read_body,
+)
+from tollbridge.server.models import model_list, model_object
+from tollbridge.server.outbound import AsgiClient
+from tollbridge.server.problems import answer_problem, dialect_of
+from tollbridge.server.routes import PROTOCOLS, Endpoint, Route, route
+
+
+class Application:
+    """Answers HTTP requests for one worker."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._inquiry = Inquiry(gateway)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, to its end. Errors become answers here and nowhere else."""
+        gateway = self._gateway
+        request_id = mint_request_id(gateway.clock(), gateway.entropy(REQUEST_ID_ENTROPY_BYTES))
+        client = AsgiClient(receive, send, request_id)
+        path: str = scope["path"]
+        headers = header_map(scope)
+        protocol = dialect_of(path, headers)
+        exchange: Exchange | None = None
+        try:
+            found = route(scope["method"], path)
+            protocol = PROTOCOLS.get(found.endpoint, protocol)
+            inbound = Inbound(
+                request_id=request_id,
+                protocol=protocol,
+                group=found.group,
+                env_id=environment_of_host(headers.get("host", ""), gateway.config.server.domain),
+                headers=headers,
+                presented_key=lambda: presented_key(headers),
+                body=lambda: read_body(receive, headers, gateway.config.server.body_bytes_max),
+            )
+            if found.endpoint in (Endpoint.MESSAGES, Endpoint.CHAT):
+                exchange = Exchange(gateway, inbound, client)
+                await exchange.run()
+            else:
+                await self._answer(found, inbound, client)
+        except GatewayError as error:
+            if exchange is None:
+                gateway.observer.request_refused(request_id, protocol, error)
+            await answer_problem(client, protocol, error, request_id)
+        except ClientGoneError:
+            return
+        except Exception as error:  # noqa: BLE001  # the last door: a bug must not lose the answer
+            gateway.observer.trouble(f"bug in {request_id}", error)
+            if not client.started:
+                problem = GatewayError(
+                    ErrorCode.INTERNAL,
+                    f"Something went wrong in the gateway; its operator finds it as {request_id}.",
+                )
+                await answer_problem(client, protocol, problem, request_id)
+
+    async def _answer(self, found: Route, inbound: Inbound, client: AsgiClient) -> None:
+        match found.endpoint:
+            case Endpoint.COUNT_TOKENS:
+                body = await self._inquiry.count_tokens(inbound)
+            case Endpoint.MODELS:
+                models = await self._inquiry.models(inbound, found.model)
+                body = (
+                    msgspec.json.encode(model_object(models[0]))
+                    if found.model
+                    else model_list(models)
+                )
+            case Endpoint.READY:
+                await self._inquiry.ready()
+                body = b'{"status":"ready"}'
+            case _:
+                body = b'{"status":"ok"}'
+        await client.start(
+            200, [("content-type", "application/json"), ("content-length", str(len(body)))]
+        )
+        await client.finish(body)

@@ -1,0 +1,52 @@
+"""The client's side of an exchange, over ASGI."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from tollbridge.server.inbound import Receive, Send
+from tollbridge.units import RequestId
+
+REQUEST_ID_HEADERS = (b"request-id", b"x-request-id", b"x-cloudbase-request-id")
+"""The Anthropic SDKs read the first, the OpenAI SDKs the second, the CloudBase SDKs the third."""
+
+
+class AsgiClient:
+    """Implements `app.ports.Client`."""
+
+    def __init__(self, receive: Receive, send: Send, request_id: RequestId) -> None:
+        self.started = False
+        self._receive = receive
+        self._send = send
+        self._request_id = request_id.encode()
+        self._watcher: asyncio.Task[None] | None = None
+
+    async def start(self, status: int, headers: Sequence[tuple[str, str]]) -> None:
+        """Send the head; the request id goes with every answer."""
+        self.started = True
+        lines = [(name, self._request_id) for name in REQUEST_ID_HEADERS]
+        lines += [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers]
+        await self._send({"type": "http.response.start", "status": status, "headers": lines})
+
+    async def write(self, data: bytes) -> None:
+        """Send a part of the body."""
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def finish(self, data: bytes = b"") -> None:
+        """Send the last part."""
+        await self._send({"type": "http.response.body", "body": data, "more_body": False})
+
+    def watch(self, on_gone: Callable[[], None]) -> None:
+        """Call back once if the client disconnects."""
+
+        async def watch() -> None:
+            while (await self._receive())["type"] != "http.disconnect":
+                continue
+            on_gone()
+
+        self._watcher = asyncio.get_running_loop().create_task(watch())
+
+    def unwatch(self) -> None:
+        """Stop watching."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+            self._watcher = None

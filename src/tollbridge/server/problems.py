@@ -1,0 +1,31 @@
+"""A refusal as an HTTP answer, in the client's dialect."""
+
+from collections.abc import Mapping
+
+from tollbridge.config import Protocol
+from tollbridge.errors import GatewayError
+from tollbridge.server.outbound import AsgiClient
+from tollbridge.translate.failures import error_body, error_status
+from tollbridge.units import RequestId
+
+
+def dialect_of(path: str, headers: Mapping[str, str]) -> Protocol:
+    """In which protocol to answer where the endpoint does not say."""
+    if "messages" in path or "anthropic-version" in headers:
+        return "messages"
+    return "chat"
+
+
+async def answer_problem(
+    client: AsgiClient, protocol: Protocol, error: GatewayError, request_id: RequestId
+) -> None:
+    """Send the status, the headers that steer retries, and a body that every SDK understands."""
+    body = error_body(protocol, error, request_id)
+    headers = [("content-type", "application/json"), ("content-length", str(len(body)))]
+    retryable = error.problem.retryable
+    if retryable is not None:
+        headers.append(("x-should-retry", "true" if retryable else "false"))
+    if error.retry_after_s is not None:
+        headers.append(("retry-after", str(error.retry_after_s)))
+    await client.start(error_status(protocol, error), headers)
+    await client.finish(body)

@@ -1,0 +1,92 @@
+"""One table of the data plane: which endpoint a path names, and with which method.
+
+Every endpoint of group `cloudbase` answers under `/v1/ai/cloudbase/...` and at the root. Chat and
+Messages clients disagree on whether their base URL ends in `/v1`, so both spellings are served
+(`cloudbase.md` 1.2).
+"""
+
+import enum
+from typing import NamedTuple
+
+from tollbridge.config import Protocol
+from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.routing.catalog import OPERATOR_GROUP
+
+GROUP_PREFIX = "/v1/ai/"
+
+
+class Endpoint(enum.Enum):
+    """What the data plane can do."""
+
+    MESSAGES = enum.auto()
+    COUNT_TOKENS = enum.auto()
+    CHAT = enum.auto()
+    MODELS = enum.auto()
+    HELLO = enum.auto()
+    LIVE = enum.auto()
+    READY = enum.auto()
+
+
+PROTOCOLS: dict[Endpoint, Protocol] = {
+    Endpoint.MESSAGES: "messages",
+    Endpoint.COUNT_TOKENS: "messages",
+    Endpoint.CHAT: "chat",
+}
+"""The protocol in which an endpoint's errors are told; elsewhere the headers decide."""
+
+IN_GROUP: dict[str, tuple[Endpoint, str]] = {
+    "messages": (Endpoint.MESSAGES, "POST"),
+    "v1/messages": (Endpoint.MESSAGES, "POST"),
+    "messages/count_tokens": (Endpoint.COUNT_TOKENS, "POST"),
+    "v1/messages/count_tokens": (Endpoint.COUNT_TOKENS, "POST"),
+    "chat/completions": (Endpoint.CHAT, "POST"),
+    "v1/chat/completions": (Endpoint.CHAT, "POST"),
+    "models": (Endpoint.MODELS, "GET"),
+    "v1/models": (Endpoint.MODELS, "GET"),
+}
+"""Below `/v1/ai/<GROUP>/`, and at the root."""
+
+AT_ROOT: dict[str, tuple[Endpoint, str]] = {
+    **IN_GROUP,
+    "api/hello": (Endpoint.HELLO, "GET"),
+    "healthz": (Endpoint.LIVE, "GET"),
+    "readyz": (Endpoint.READY, "GET"),
+}
+
+
+class Route(NamedTuple):
+    """Where a request goes. `model` is the one that `GET /models/<model>` names."""
+
+    endpoint: Endpoint
+    group: str
+    model: str = ""
+
+
+def route(method: str, path: str) -> Route:
+    """The route of a request. HEAD is served as GET.
+
+    Raises:
+        GatewayError: ROUTE_UNKNOWN or METHOD_NOT_ALLOWED.
+    """
+    if path.startswith(GROUP_PREFIX):
+        group, _, rest = path[len(GROUP_PREFIX) :].partition("/")
+        table = IN_GROUP
+    else:
+        group, rest, table = OPERATOR_GROUP, path[1:], AT_ROOT
+    model = ""
+    row = table.get(rest) or table.get(rest.rstrip("/"))
+    if row is None:
+        listing, _, model = rest.partition("models/")
+        row = IN_GROUP.get(f"{listing}models") if model else None
+    if row is None:
+        raise GatewayError(
+            ErrorCode.ROUTE_UNKNOWN,
+            f"There is nothing at {path}. A client's base URL ends in /v1/ai/{OPERATOR_GROUP}"
+            " (Anthropic and OpenAI SDKs alike).",
+        )
+    endpoint, allowed = row
+    if method != allowed and not (method == "HEAD" and allowed == "GET"):
+        raise GatewayError(
+            ErrorCode.METHOD_NOT_ALLOWED, f"{path} is asked with {allowed}, not {method}."
+        )
+    return Route(endpoint, group, model)

@@ -1,0 +1,288 @@
+"""The hot commands on SQLite: admit, settle, checkpoint, recover, expire.
+
+A `Batch` lives in one transaction. Its commands read, let `ledger.machine` decide, and leave their
+writes to `flush`. A pack that many commands of the batch draw from is read once and written once.
+A command's writes are taken over at its end, all or none, so that one which fails leaves no trace.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+
+import msgspec
+from msgspec.structs import astuple
+
+from tollbridge.app.ports import SettlementConflictError, UnknownHoldError
+from tollbridge.ledger import machine
+from tollbridge.ledger.model import (
+    Admission,
+    Checkpoint,
+    Hold,
+    Leg,
+    Pack,
+    Refusal,
+    Settled,
+    Settlement,
+    TransferKind,
+)
+from tollbridge.storage.queries import parse_queries, read_sql
+from tollbridge.units import LEASE_MS, EnvId, MicroCredits, Millis, PackId, RequestId
+from tollbridge.usage import Provenance, TokenUsage
+
+QUERIES = parse_queries(read_sql("queries.sqlite.sql"))
+
+_ADMISSION_CHECK = QUERIES["admission_check"]
+_LIVE_PACKS = QUERIES["live_packs"]
+_HOLD_LEGS = QUERIES["hold_legs"]
+
+Row = tuple[str | int | None, ...]
+
+
+class Batch:
+    """The commands of one transaction.
+
+    `leases` are the leases of the workers of this process, as far as they are committed.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, leases: dict[str, Millis]) -> None:
+        self.connection = connection
+        self._leases = leases
+        self._renewed: dict[str, Millis] = {}
+        self._packs: dict[EnvId, dict[PackId, Pack]] = {}
+        self._changed: dict[tuple[EnvId, PackId], Pack] = {}
+        self._journal: list[Row] = []
+        self._begun: list[Row] = []
+        self._checkpoints: list[Row] = []
+        self._ended: list[Row] = []
+        self._usage: list[Row] = []
+
+    def admit(self, admission: Admission) -> Hold | Refusal:
+        """Hold the price of a request, or say which check refused it."""
+        env_id, request_id, now = admission.env_id, admission.request_id, admission.now
+        found = self.connection.execute(_ADMISSION_CHECK, (env_id, request_id)).fetchone()
+        if found is None or found[0] != admission.generation:
+            return Refusal.STALE
+        if found[1]:
+            return Refusal.DUPLICATE
+        packs = machine.draw_order(self._live_packs(env_id).values(), admission.model, now)
+        plan = machine.place_hold(packs, admission.need)
+        if isinstance(plan, Refusal):
+            return plan
+        about = (admission.key_id, admission.model, admission.worker_id, now)
+        for index, leg in enumerate(plan.legs):
+            self._begun.append((env_id, request_id, index, leg.pack_id, leg.amount, *about))
+        if not plan.legs:
+            self._begun.append((env_id, request_id, 0, None, 0, *about))
+        self._move(env_id, request_id, plan.transfers, plan.packs, now)
+        if self._lease(admission.worker_id) - now < LEASE_MS // 2:
+            self._renew(admission.worker_id, now)
+        return Hold(request_id, plan.legs, plan.output_tokens, plan.available)
+
+    def settle(self, settlement: Settlement) -> Settled:
+        """End a hold and record the usage."""
+        env_id, request_id = settlement.env_id, settlement.request_id
+        found = self.connection.execute(_HOLD_LEGS, (env_id, request_id)).fetchall()
+        if not found:
+            return self._settled_before(settlement)
+        legs = [Leg(pack_id, amount) for pack_id, amount in found if amount]
+        ending = machine.settle(
+            legs,
+            self._live_packs(env_id).values(),
+            settlement.model,
+            settlement.amount,
+            settlement.ended_at,
+        )
+        self._move(env_id, request_id, ending.transfers, ending.packs, settlement.ended_at)
+        self._ended.append((env_id, request_id))
+        self._usage.append((*_usage_row(settlement), ending.overrun))
+        return Settled(settlement.amount, ending.overrun)
+
+    def checkpoint(self, worker_id: str, checkpoints: Sequence[Checkpoint], now: Millis) -> None:
+        """Renew the worker's lease and note how far its streams are."""
+        for checkpoint in checkpoints:
+            usage = astuple(checkpoint.usage)
+            self._checkpoints.append(
+                (*usage, checkpoint.amount, checkpoint.env_id, checkpoint.request_id)
+            )
+        self._renew(worker_id, now)
+
+    def abandon(self, admission: Admission) -> None:
+        """Void the hold of an admission, if it was placed: whoever asked for it has gone."""
+        key = (admission.env_id, admission.request_id)
+        if self.connection.execute(_HOLD_LEGS, key).fetchone() is None:
+            return
+        self.settle(
+            Settlement(
+                request_id=admission.request_id,
+                env_id=admission.env_id,
+                key_id=admission.key_id,
+                model=admission.model,
+                upstream="",
+                client_protocol="",
+                stream=False,
+                started_at=admission.now,
+                ended_at=admission.now,
+                usage=TokenUsage(),
+                amount=MicroCredits(0),
+                provenance=Provenance.VOID,
+                outcome="client_gone",
+                price_version="",
+            )
+        )
+
+    def recover(self, env_id: EnvId, request_id: RequestId, now: Millis) -> bool:
+        """Settle a dead worker's hold at its last checkpoint. False: another one did."""
+        found = self.connection.execute(QUERIES["dead_hold"], (env_id, request_id, now)).fetchone()
+        if found is None:
+            return False
+        key_id, model, started_at, *counts, charge = found
+        # Which upstream served it and in which protocol died with the worker.
+        self.settle(
+            Settlement(
+                request_id=request_id,
+                env_id=env_id,
+                key_id=key_id,
+                model=model,
+                upstream="",
+                client_protocol="",
+                stream=False,
+                started_at=started_at,
+                ended_at=now,
+                usage=TokenUsage(*counts),
+                amount=MicroCredits(charge),
+                provenance=Provenance.RECOVERED,
+                outcome="killed",
+                price_version="",
+            )
+        )
+        return True
+
+    def expire(self, env_id: EnvId, pack_id: PackId, now: Millis) -> bool:
+        """Expire what a pack has available. False: another one did."""
+        pack = self._live_packs(env_id).get(pack_id)
+        if pack is None or (expired := machine.expire(pack, now)) is pack:
+            return False
+        lost = machine.Transfer(TransferKind.EXPIRE, 0, pack_id, pack.available)
+        self._move(env_id, RequestId(pack_id), (lost,), (expired,), now)
+        return True
+
+    def flush(self) -> None:
+        """Write everything that the commands decided.
+
+        Raises:
+            sqlite3.IntegrityError: two commands contradict each other, or one is malformed.
+        """
+        rows_of: tuple[tuple[str, list[Row]], ...] = (
+            ("update_pack", [_balances(pack) for pack in self._changed.values()]),
+            ("insert_hold", self._begun),
+            ("insert_journal", self._journal),
+            ("checkpoint_hold", self._checkpoints),
+            ("delete_hold", self._ended),
+            ("insert_usage", self._usage),
+            ("renew_lease", list(self._renewed.items())),
+        )
+        for name, rows in rows_of:
+            if rows:
+                self.connection.executemany(QUERIES[name], rows)
+
+    def committed(self) -> None:
+        """Told after the commit: the leases hold."""
+        self._leases.update(self._renewed)
+
+    def _live_packs(self, env_id: EnvId) -> dict[PackId, Pack]:
+        packs = self._packs.get(env_id)
+        if packs is None:
+            rows = self.connection.execute(_LIVE_PACKS, (env_id,))
+            packs = self._packs[env_id] = {row[1]: read_pack(row) for row in rows}
+        return packs
+
+    def _move(
+        self,
+        env_id: EnvId,
+        request_id: RequestId,
+        transfers: tuple[machine.Transfer, ...],
+        packs: tuple[Pack, ...],
+        now: Millis,
+    ) -> None:
+        for kind, leg, pack_id, amount, released in map(astuple, transfers):
+            self._journal.append(
+                (env_id, request_id, kind.value, leg, pack_id, amount, released, now)
+            )
+        live = self._packs[env_id]
+        for pack in packs:
+            live[pack.pack_id] = self._changed[env_id, pack.pack_id] = pack
+
+    def _settled_before(self, settlement: Settlement) -> Settled:
+        key = (settlement.env_id, settlement.request_id)
+        found = self.connection.execute(QUERIES["find_usage"], key).fetchone()
+        if found is None:
+            raise UnknownHoldError(f"{settlement.request_id} was never admitted")
+        *recorded, overrun = found
+        names = _USAGE_COLUMNS
+        settled = Settled(recorded[names.index("amount")], overrun, exists=True)
+        if recorded[names.index("provenance")] == Provenance.RECOVERED.value:
+            return settled
+        for name, old, new in zip(names, recorded, _usage_row(settlement), strict=True):
+            if old != new:
+                raise SettlementConflictError(
+                    f"{settlement.request_id} was settled before with another {name}"
+                )
+        return settled
+
+    def _lease(self, worker_id: str) -> Millis:
+        return self._renewed.get(worker_id) or self._leases.get(worker_id, Millis(0))
+
+    def _renew(self, worker_id: str, now: Millis) -> None:
+        self._renewed[worker_id] = Millis(now + LEASE_MS)
+
+
+def read_pack(row: tuple[str, str, int, int, int, int, int, int, int | None, str]) -> Pack:
+    """A pack from the columns of the statements `live_packs`, `find_pack` and `packs`."""
+    env_id, pack_id, granted, available, held, spent, expired, granted_at, expires_at, models = row
+    return Pack(
+        env_id=EnvId(env_id),
+        pack_id=PackId(pack_id),
+        granted=MicroCredits(granted),
+        available=MicroCredits(available),
+        held=MicroCredits(held),
+        spent=MicroCredits(spent),
+        expired=MicroCredits(expired),
+        granted_at=Millis(granted_at),
+        expires_at=None if expires_at is None else Millis(expires_at),
+        models=() if models == "[]" else msgspec.json.decode(models, type=tuple[str, ...]),
+    )
+
+
+def _balances(pack: Pack) -> Row:
+    return (pack.available, pack.held, pack.spent, pack.expired, pack.env_id, pack.pack_id)
+
+
+_USAGE_COLUMNS = (
+    *("request_id", "env_id", "key_id", "model", "upstream", "client_protocol", "stream"),
+    *("started_at", "ended_at", *TokenUsage.__struct_fields__),
+    *("amount", "provenance", "outcome", "price_version"),
+)
+
+
+def _usage_row(settlement: Settlement) -> Row:
+    """In the order of `_USAGE_COLUMNS`."""
+    usage = settlement.usage
+    return (
+        settlement.request_id,
+        settlement.env_id,
+        settlement.key_id,
+        settlement.model,
+        settlement.upstream,
+        settlement.client_protocol,
+        int(settlement.stream),
+        settlement.started_at,
+        settlement.ended_at,
+        usage.input,
+        usage.cache_read,
+        usage.cache_write,
+        usage.output,
+        usage.reasoning,
+        settlement.amount,
+        settlement.provenance.value,
+        settlement.outcome,
+        settlement.price_version,
+    )

@@ -1,0 +1,205 @@
+"""Many commands, one transaction: what arrives in one tick of the event loop commits together.
+
+A transaction on SQLite costs several times what a command in it costs, so commands wait for the
+end of the tick in which they arrive and share one. It runs on the event loop: handing it to a
+thread and back would cost more than the transaction does. What could block the loop is kept away:
+another process's write lock is never waited for, only tried again later; and the disk is synced by
+`wal.Checkpointer` on a thread of its own.
+
+A command reads first and hands its writes to the batch at its very end. So one that fails on the
+way has written nothing and its neighbours go on. If the writes themselves are refused by a
+constraint, the transaction is rolled back and every command of the batch is tried again alone.
+"""
+
+import asyncio
+import os
+import sqlite3
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from tollbridge.app.ports import StoreUnavailableError
+from tollbridge.storage.batch import Batch
+
+COMMANDS_MAX = 64
+"""Commands in one transaction: about 2 ms in which the loop serves nobody else."""
+
+RETRY_FIRST_S = 0.0005
+RETRY_GROWTH = 1.5
+RETRY_LAST_S = 0.01
+"""A batch that found the database locked comes back after a delay between these, times a fraction
+between a half and one, so that two processes do not meet again and again."""
+
+GIVE_UP_S = 5.0
+"""A database that is locked for this long counts as away."""
+
+_GOLDEN = 0.6180339887498949
+"""Multiples of it, modulo 1, spread evenly: jitter that needs no randomness."""
+
+T = TypeVar("T")
+Command = Callable[[Batch], T]
+
+
+class _Entry(Generic[T]):
+    """A command and whoever waits for it."""
+
+    __slots__ = ("_error", "_result", "alone", "command", "droppable", "future")
+
+    def __init__(
+        self, command: Command[T], future: asyncio.Future[T], *, alone: bool, droppable: bool
+    ) -> None:
+        self.command = command
+        self.future = future
+        self.alone = alone
+        self.droppable = droppable
+        self._error: Exception | None = None
+
+    def run(self, batch: Batch) -> None:
+        """Keep the command's result or error, but let the database's own errors through."""
+        self._error = None
+        try:
+            self._result = self.command(batch)
+        except sqlite3.Error:
+            raise
+        except Exception as error:
+            if self.alone:
+                raise
+            self._error = error
+
+    def deliver(self) -> None:
+        """Tell the result, now that it is committed."""
+        if self.future.done():
+            return
+        if self._error is not None:
+            self.future.set_exception(self._error)
+        else:
+            self.future.set_result(self._result)
+
+    def fail(self, error: BaseException) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class GroupCommit:
+    """The queue in front of a connection's transactions."""
+
+    def __init__(self, connection: sqlite3.Connection, start_batch: Callable[[], Batch]) -> None:
+        self._connection = connection
+        self._start_batch = start_batch
+        self._queue: deque[_Entry[Any]] = deque()
+        self._scheduled_on: asyncio.AbstractEventLoop | None = None
+        self._tries = 0
+        self._locked_since = 0.0
+        self._jitter = os.getpid()
+        self.commits = 0
+
+    def submit(
+        self, command: Command[T], *, alone: bool = False, droppable: bool = False
+    ) -> asyncio.Future[T]:
+        """Run `command` in the next transaction; the future is done when that is committed.
+
+        `alone` gives it a transaction of its own, in which it may write at any point. A
+        `droppable` command is not run if its future is cancelled before the transaction begins;
+        any other is run even if nobody waits for it any more.
+
+        Raises (through the future):
+            StoreUnavailableError: the database is away or was locked for `GIVE_UP_S`.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._queue.append(_Entry(command, future, alone=alone, droppable=droppable))
+        # A loop that was closed with a retry pending will not come back to it.
+        if self._scheduled_on is not loop:
+            self._scheduled_on = loop
+            loop.call_soon(self._run, loop)
+        return future
+
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        entries = self._take()
+        if entries and not self._commit(entries, loop):
+            return
+        if self._queue:
+            loop.call_soon(self._run, loop)
+        else:
+            self._scheduled_on = None
+
+    def _take(self) -> list[_Entry[Any]]:
+        entries: list[_Entry[Any]] = []
+        queue = self._queue
+        while queue and len(entries) < COMMANDS_MAX:
+            if queue[0].alone and entries:
+                break
+            entry = queue.popleft()
+            if not (entry.droppable and entry.future.cancelled()):
+                entries.append(entry)
+                if entry.alone:
+                    break
+        return entries
+
+    def _commit(self, entries: list[_Entry[Any]], loop: asyncio.AbstractEventLoop) -> bool:
+        """Returns False if the database was locked; then the batch is scheduled again."""
+        try:
+            self._transact(entries)
+        except Exception as error:  # noqa: BLE001  every error ends at those who wait
+            if _is_busy(error):
+                return self._try_later(entries, loop, error)
+            if isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.IntegrityError):
+                _fail(entries, error)
+            elif len(entries) == 1:
+                entries[0].fail(error)
+            else:
+                for entry in entries:
+                    entry.alone = True
+                self._queue.extendleft(reversed(entries))
+        else:
+            self.commits += 1
+            for entry in entries:
+                entry.deliver()
+        self._tries = 0
+        return True
+
+    def _transact(self, entries: list[_Entry[Any]]) -> None:
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            batch = self._start_batch()
+            for entry in entries:
+                entry.run(batch)
+            batch.flush()
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        batch.committed()
+
+    def _try_later(
+        self, entries: list[_Entry[Any]], loop: asyncio.AbstractEventLoop, error: Exception
+    ) -> bool:
+        if self._tries == 0:
+            self._locked_since = loop.time()
+        elif loop.time() - self._locked_since >= GIVE_UP_S:
+            self._tries = 0
+            _fail([*entries, *self._queue], error)
+            self._queue.clear()
+            return True
+        self._queue.extendleft(reversed(entries))
+        self._jitter += 1
+        fraction = 0.5 + (self._jitter * _GOLDEN) % 1 / 2
+        delay = min(RETRY_FIRST_S * RETRY_GROWTH**self._tries, RETRY_LAST_S)
+        self._tries = min(self._tries + 1, 32)
+        loop.call_later(delay * fraction, self._run, loop)
+        return False
+
+
+def _is_busy(error: Exception) -> bool:
+    # The low byte is the primary code; the rest says which lock.
+    code: int = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+def _fail(entries: list[_Entry[Any]], error: Exception) -> None:
+    for entry in entries:
+        away = StoreUnavailableError(f"the database cannot be written: {error}")
+        away.__cause__ = error
+        entry.fail(away)

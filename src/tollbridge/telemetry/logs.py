@@ -1,0 +1,81 @@
+"""One line per exchange, as JSON on a stream that the operator chooses (standard error).
+
+A line holds identifiers, counts and codes. It never holds a key, a prompt or an answer.
+"""
+
+import traceback
+from typing import TextIO
+
+import msgspec
+
+from tollbridge.app.ports import Clock
+from tollbridge.errors import GatewayError
+from tollbridge.ledger.model import Settlement
+
+_encoder = msgspec.json.Encoder()
+
+
+class LogObserver:
+    """Implements `app.ports.Observer`."""
+
+    def __init__(self, stream: TextIO, clock: Clock) -> None:
+        self._stream = stream
+        self._clock = clock
+
+    def exchange_ended(self, settlement: Settlement, status: int, error: str | None) -> None:
+        """The end of an admitted exchange."""
+        usage = settlement.usage
+        self._line(
+            {
+                "at": settlement.ended_at,
+                "event": "exchange",
+                "request_id": settlement.request_id,
+                "env": settlement.env_id,
+                "key": settlement.key_id,
+                "model": settlement.model,
+                "upstream": settlement.upstream,
+                "protocol": settlement.client_protocol,
+                "stream": settlement.stream,
+                "status": status,
+                "error": error,
+                "outcome": settlement.outcome,
+                "ms": settlement.ended_at - settlement.started_at,
+                "input": usage.input,
+                "cache_read": usage.cache_read,
+                "cache_write": usage.cache_write,
+                "output": usage.output,
+                "charge": settlement.amount,
+                "provenance": settlement.provenance,
+            }
+        )
+
+    def request_refused(self, request_id: str, protocol: str, error: GatewayError) -> None:
+        """A request that was refused before it was admitted."""
+        self._line(
+            {
+                "at": self._clock(),
+                "event": "refused",
+                "request_id": request_id,
+                "protocol": protocol,
+                "error": error.code.name,
+                "field": error.field,
+            }
+        )
+
+    def trouble(self, what: str, error: BaseException) -> None:
+        """Something for the operator, with the place in the code where it happened."""
+        frames = traceback.extract_tb(error.__traceback__)
+        where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+        self._line(
+            {
+                "at": self._clock(),
+                "event": "trouble",
+                "what": what,
+                "error": f"{type(error).__name__}: {error}",
+                "where": where,
+            }
+        )
+
+    def _line(self, members: dict[str, str | int | bool | None]) -> None:
+        self._stream.write(_encoder.encode(members).decode() + "\n")
+        self._stream.flush()

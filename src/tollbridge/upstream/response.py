@@ -1,0 +1,146 @@
+"""One response: bytes in, a head and pieces of the body out. Knows no socket and no clock."""
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from tollbridge.app.ports import UpstreamError
+from tollbridge.units import KIB
+
+OVERHEAD_BYTES_MAX = 64 * KIB
+"""Bytes in a row that are not body: the head with its interim responses, chunk extensions,
+trailers. It is looked at after each read from the socket, which may overshoot it once."""
+
+BEFORE_ANSWER = "before the first byte of the answer"
+IN_ANSWER = "in the middle of the answer"
+
+
+class Response:
+    """A response while it arrives. `feed` until `ended`, or `feed_eof` if the connection ends
+    first; then `close`.
+
+    The parser calls the `on_` methods. It skips the bodies that 204 and 304 do not have and
+    refuses a message whose length is told twice; what it does not know is the request's method
+    and where a close-delimited body ends.
+    """
+
+    __slots__ = (
+        "_bodyless",
+        "_news",
+        "_overhead",
+        "_parser",
+        "_to_eof",
+        "buffered",
+        "chunks",
+        "ended",
+        "head_done",
+        "headers",
+        "reusable",
+        "status",
+    )
+
+    def __init__(self, *, bodyless: bool = False) -> None:
+        """`bodyless`: the request was HEAD, whose answer announces a body that does not come."""
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.chunks: list[bytes] = []
+        self.buffered = 0
+        """Bytes in `chunks`."""
+        self.head_done = False
+        self.ended = False
+        self.reusable = False
+        """Once ended: whether the connection can carry another exchange."""
+        self._bodyless = bodyless
+        self._to_eof = False
+        self._news = False
+        self._overhead = 0
+        self._parser: HttpResponseParser | None = HttpResponseParser(self)
+
+    def feed(self, data: bytes) -> bool:
+        """Take bytes from the connection. True: the head, a piece of the body or the end came.
+
+        Raises:
+            UpstreamError: this is not HTTP/1.1, or too much of something that is not body.
+        """
+        assert self._parser is not None, "fed after `close`"
+        self._news = False
+        self._overhead += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade) as error:
+            if not self.ended:
+                raise UpstreamError(f"the answer is not HTTP/1.1: {error}", sent=True) from None
+            self.reusable = False  # what follows the message is not ours to understand
+        if self._overhead > OVERHEAD_BYTES_MAX and not self.ended:
+            where = "framing" if self.head_done else "head"
+            message = f"the answer's {where} is longer than {OVERHEAD_BYTES_MAX} bytes"
+            raise UpstreamError(message, sent=True)
+        return self._news
+
+    def feed_eof(self) -> None:
+        """The connection has ended.
+
+        Raises:
+            UpstreamError: the message had not.
+        """
+        if self._to_eof:
+            self.ended = True
+        elif not self.ended:
+            where = IN_ANSWER if self.head_done or self._overhead else BEFORE_ANSWER
+            raise UpstreamError(f"the connection was closed {where}", sent=True)
+
+    def close(self) -> None:
+        """Nothing more will be fed. The body that has arrived can still be taken.
+
+        The parser holds bound methods of this object, a cycle that would keep both alive until
+        the collector comes round.
+        """
+        self._parser = None
+
+    def take(self) -> bytes:
+        """The body that has arrived since the last call."""
+        chunks = self.chunks
+        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        chunks.clear()
+        self.buffered = 0
+        return data
+
+    def on_message_begin(self) -> None:
+        """Called at the first byte of each message."""
+        if self.ended:
+            raise ValueError("bytes after the end of the message")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Called for each header, and for each trailer, which is dropped."""
+        if not self.head_done:
+            self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        """Called after each head, be it interim or final."""
+        parser, headers = self._parser, self.headers
+        assert parser is not None
+        status = parser.get_status_code()
+        if 100 <= status < 200 and status != 101:
+            headers.clear()
+            return
+        self.status = status
+        self.head_done = self._news = True
+        if self._bodyless:
+            self.ended = True
+            return
+        chunked = headers.get("transfer-encoding", "").lower().endswith("chunked")
+        self._to_eof = not (chunked or "content-length" in headers)
+
+    def on_body(self, data: bytes) -> None:
+        """Called for each piece of the body."""
+        if not self.ended:
+            self.chunks.append(data)
+            self.buffered += len(data)
+            self._overhead = 0
+            self._news = True
+
+    def on_message_complete(self) -> None:
+        """Called at the end of each message, be it interim or final."""
+        if self.head_done and not self.ended:
+            assert self._parser is not None
+            self.ended = self._news = True
+            # We asked for no upgrade: whatever talks after a 101, it is not HTTP.
+            self.reusable = self.status != 101 and self._parser.should_keep_alive()

@@ -1,0 +1,27 @@
+"""The SQLite store keeps the contract."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from tests.contract.store_contract import CHECKS, Check
+
+from tollbridge.ledger.audit import AuditReport, audit
+from tollbridge.storage.sqlite import SqliteStore, audit_rows
+
+
+class SqliteWorld:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def open(self) -> SqliteStore:
+        return SqliteStore(self.path)
+
+    def audit(self) -> AuditReport:
+        with audit_rows(self.path) as rows:
+            return audit(rows)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_sqlite_keeps_the_contract(check: Check, tmp_path: Path) -> None:
+    asyncio.run(check(SqliteWorld(tmp_path / "ledger.db")))

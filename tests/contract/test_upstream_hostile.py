@@ -1,0 +1,368 @@
+"""The HTTP client against servers that break off, lie and flood."""
+
+import asyncio
+import socket
+
+import pytest
+from tests.unit.upstream.loopback import (
+    LOOPS,
+    OK,
+    POST,
+    Run,
+    answering,
+    client,
+    fetch,
+    read_all,
+    read_request,
+    reset,
+    run_on,
+    serve,
+    until,
+)
+
+from tollbridge.app.ports import UpstreamError, UpstreamRequest, UpstreamTimeoutError
+from tollbridge.upstream.connection import BUFFER_BYTES_HIGH
+from tollbridge.upstream.response import OVERHEAD_BYTES_MAX
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nx: y\r\ntransfer-encoding: chunked\r\n\r\n"
+BODY = b"3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n"
+ONE_READ = 256 * 1024
+"""The most that either loop reads from a socket at once."""
+
+
+@pytest.fixture(params=list(LOOPS))
+def run(request: pytest.FixtureRequest) -> Run:
+    return lambda coroutine: run_on(request.param, coroutine)
+
+
+async def outcome(upstream, request=POST):
+    """What a caller sees: the body, the error at its end (or None), whether a head came."""
+    try:
+        reply = await upstream.send(request)
+    except UpstreamError as error:
+        return b"", error, False
+    body = b""
+    try:
+        while data := await reply.read():
+            body += data
+    except UpstreamError as error:
+        return body, error, True
+    return body, None, True
+
+
+def plain_body(raw: bytes) -> bytes:
+    """The body bytes in a prefix of `BODY`."""
+    return raw[3:6] + raw[11:15]
+
+
+@pytest.mark.parametrize("how", ["fin", "rst"])
+def test_cut_at_every_byte(run: Run, how: str) -> None:
+    whole = CHUNKED + BODY
+    cut = 0
+
+    async def handle(reader, writer):
+        await read_request(reader)
+        writer.write(whole[:cut])
+        await writer.drain()
+        if how == "rst":
+            reset(writer)
+
+    async def main():
+        nonlocal cut
+        async with serve(handle) as port:
+            for cut in range(len(whole)):
+                async with client(port) as upstream:
+                    body, error, headed = await outcome(upstream)
+                    assert type(error) is UpstreamError, cut
+                    assert error.sent
+                    expected = plain_body(whole[len(CHUNKED) : cut])
+                    assert expected.startswith(body)
+                    assert not headed or cut >= len(CHUNKED)
+                    assert upstream.pool.open == 0
+                    if how == "fin":
+                        assert headed == (cut >= len(CHUNKED))
+                        assert body == expected
+                        assert "closed" in str(error)
+
+    run(main())
+
+
+def test_every_byte_in_its_own_segment(run: Run) -> None:
+    whole = CHUNKED + BODY
+
+    async def main():
+        async with (
+            serve(answering(*(whole[i : i + 1] for i in range(len(whole))))) as port,
+            client(port) as upstream,
+        ):
+            assert await fetch(upstream) == (200, b"abcdefg")
+
+    run(main())
+
+
+@pytest.mark.parametrize("how", ["fin", "rst"])
+def test_hangs_up_on_accepting(run: Run, how: str) -> None:
+    """Whether the end comes before or after the request is a race; it is the same error."""
+
+    async def handle(reader, writer):
+        if how == "rst":
+            reset(writer)
+
+    async def main():
+        async with serve(handle) as port, client(port) as upstream:
+            for size in (10, 1_000_000):
+                request = UpstreamRequest("POST", "/", (), b"x" * size)
+                for _ in range(50):
+                    with pytest.raises(UpstreamError):
+                        await upstream.send(request)
+                    assert upstream.pool.open == 0
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("pieces", "words"),
+    [
+        ((b"",), "before the first byte"),
+        ((b"HTTP/1.1 200 OK\r\ncontent-le",), "in the middle"),
+        ((b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nabc",), "in the middle"),
+        ((b"HTTP/1.1 100 Continue\r\n\r\n",), "in the middle"),
+        ((b"SSH-2.0-OpenSSH_9.2\r\n",), "not HTTP/1.1"),
+        ((b"HTTP/2 200\r\n\r\n",), "not HTTP/1.1"),
+        ((CHUNKED, b"zz\r\nabc\r\n"), "not HTTP/1.1"),
+        ((CHUNKED, b"2\r\nabc\r\n0\r\n\r\n"), "not HTTP/1.1"),
+        ((CHUNKED, b"fffffffffffffffff\r\nabc\r\n"), "not HTTP/1.1"),
+        ((CHUNKED, b"-1\r\nabc\r\n"), "not HTTP/1.1"),
+        ((b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nab",), "not HTTP/1.1"),
+        ((b"HTTP/1.1 200 OK\r\ncontent-length: -2\r\n\r\nab",), "not HTTP/1.1"),
+        ((CHUNKED[:-2] + b"content-length: 3\r\n\r\n3\r\nabc\r\n",), "not HTTP/1.1"),
+    ],
+)
+def test_broken_answers(run: Run, pieces: tuple[bytes, ...], words: str) -> None:
+    async def main():
+        async with serve(answering(*pieces)) as port, client(port) as upstream:
+            _, error, _ = await outcome(upstream)
+            assert words in str(error)
+            assert error.sent
+            assert not isinstance(error, UpstreamTimeoutError)
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    "start", [b"HTTP/1.1 200 OK\r\nx: ", CHUNKED + b"1;", CHUNKED + b"0\r\nx: "]
+)
+def test_endless_overhead_is_refused(run: Run, start: bytes) -> None:
+    sent = 0
+
+    async def handle(reader, writer):
+        nonlocal sent
+        await read_request(reader)
+        writer.write(start)
+        while True:
+            writer.write(b"a" * 8192)
+            sent += 8192
+            await writer.drain()
+
+    async def main():
+        async with serve(handle) as port, client(port) as upstream:
+            _, error, _ = await outcome(upstream)
+            assert str(OVERHEAD_BYTES_MAX) in str(error) or "not HTTP/1.1" in str(error)
+            assert upstream.pool.open == 0
+
+    run(main())
+
+
+@pytest.mark.parametrize("extra", [b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", b"junk", b"H"])
+@pytest.mark.parametrize("together", [True, False])
+def test_bytes_after_the_message_end_the_connection(run: Run, extra: bytes, together: bool) -> None:
+    connections = 0
+
+    async def handle(reader, writer):
+        nonlocal connections
+        connections += 1
+        await read_request(reader)
+        if together:
+            writer.write(OK + extra)
+        else:
+            writer.write(OK)
+            await asyncio.sleep(0.005)
+            writer.write(extra)
+        await reader.read()
+
+    async def main():
+        async with serve(handle) as port, client(port) as upstream:
+            assert await fetch(upstream) == (200, b"ok")
+            await until(lambda: not upstream.pool.open)
+            assert await fetch(upstream) == (200, b"ok")
+            assert connections == 2
+
+    run(main())
+
+
+def test_100_continue_first(run: Run) -> None:
+    interim = b"HTTP/1.1 100 Continue\r\nx-interim: 1\r\n\r\n"
+
+    async def main():
+        for pieces in ((interim, OK), (interim + interim + OK,)):
+            async with serve(answering(*pieces)) as port, client(port) as upstream:
+                reply = await upstream.send(POST)
+                assert reply.status == 200
+                assert dict(reply.headers) == {"content-length": "2"}
+                assert await read_all(reply) == b"ok"
+
+    run(main())
+
+
+def test_unasked_upgrade_is_an_answer_without_a_body(run: Run) -> None:
+    answer = b"HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n\x00\x01"
+
+    async def main():
+        async with serve(answering(answer)) as port, client(port) as upstream:
+            assert await fetch(upstream) == (101, b"")
+            assert upstream.pool.open == 0
+
+    run(main())
+
+
+def test_early_response_while_the_body_is_being_sent(run: Run) -> None:
+    refused = b"HTTP/1.1 413 Too Large\r\ncontent-length: 3\r\n\r\nbig"
+
+    async def handle(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.transport.pause_reading()
+        writer.write(refused)
+        await asyncio.sleep(10)
+
+    async def main():
+        async with serve(handle) as port, client(port) as upstream:
+            request = UpstreamRequest("POST", "/", (), b"x" * 32_000_000)
+            assert await fetch(upstream, request) == (413, b"big")
+            assert upstream.pool.open == 0
+
+    run(main())
+
+
+def test_flood_is_held_back(run: Run) -> None:
+    total = 24_000_000
+
+    async def main():
+        async with (
+            serve(
+                answering(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % total, b"x" * total)
+            ) as port,
+            client(port) as upstream,
+        ):
+            reply = await upstream.send(POST)
+            await until(lambda: reply._connection._paused)
+            assert not reply._connection._transport.is_reading()
+            await asyncio.sleep(0.01)
+            assert BUFFER_BYTES_HIGH < reply.response.buffered <= BUFFER_BYTES_HIGH + ONE_READ
+            received = largest = 0
+            while data := await reply.read():
+                received += len(data)
+                largest = max(largest, len(data))
+            assert received == total
+            assert largest <= BUFFER_BYTES_HIGH + ONE_READ
+
+    run(main())
+
+
+def test_aborting_a_paused_stream(run: Run) -> None:
+    async def main():
+        async with (
+            serve(answering(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 8_000_000)) as port,
+            client(port) as upstream,
+        ):
+            reply = await upstream.send(POST)
+            await until(lambda: reply._connection._paused)
+            reply.abort()
+            assert upstream.pool.open == 0
+            with pytest.raises(UpstreamError, match="aborted"):
+                await reply.read()
+
+    run(main())
+
+
+@pytest.mark.parametrize("how", ["fin", "rst", "seen"])
+def test_stale_connection_is_replaced(run: Run, how: str) -> None:
+    """The server ends an idle connection; the end is there, but the loop has not read it yet."""
+    writers = []
+    bodies = []
+
+    async def handle(reader, writer):
+        writers.append(writer)
+        while True:
+            bodies.append((await read_request(reader))[1])
+            writer.write(OK)
+
+    async def main():
+        async with serve(handle) as port, client(port) as upstream:
+            assert await fetch(upstream) == (200, b"ok")
+            assert upstream.pool.idle == 1
+            if how == "rst":
+                reset(writers[0])
+            else:
+                # Below the loop's back: a FIN at once, no turn of the loop in between.
+                sock = socket.socket(fileno=writers[0].get_extra_info("socket").fileno())
+                sock.shutdown(socket.SHUT_WR)
+                sock.detach()
+            if how != "fin":
+                await asyncio.sleep(0.01)
+            assert await fetch(upstream) == (200, b"ok")
+            assert len(writers) == 2
+            assert len(bodies) == 2
+
+    run(main())
+
+
+def test_a_reused_connection_that_dies_after_the_request_is_not_tried_again(run: Run) -> None:
+    requests = 0
+
+    async def handle(reader, writer):
+        nonlocal requests
+        while True:
+            await read_request(reader)
+            requests += 1
+            if requests == 2:
+                return
+            writer.write(OK)
+
+    async def main():
+        async with serve(handle) as port, client(port) as upstream:
+            assert await fetch(upstream) == (200, b"ok")
+            with pytest.raises(UpstreamError) as caught:
+                await upstream.send(POST)
+            assert caught.value.sent
+            assert requests == 2
+
+    run(main())
+
+
+def test_messages_name_neither_host_nor_secret(run: Run) -> None:
+    async def no_tls(reader, writer):
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    async def main():
+        errors = []
+        with socket.socket() as bound:
+            bound.bind(("127.0.0.1", 0))
+            async with client(bound.getsockname()[1]) as upstream:
+                errors.append((await outcome(upstream))[1])
+        async with serve(answering(b"junk")) as port, client(port) as upstream:
+            errors.append((await outcome(upstream))[1])
+        async with (
+            serve(no_tls) as port,
+            client(port, base_url=f"https://127.0.0.1:{port}") as upstream,
+        ):
+            errors.append((await outcome(upstream))[1])
+        assert [error.sent for error in errors] == [False, True, False]
+        assert str(errors[0]) == "connection refused"
+        assert str(errors[2]) == "the TLS handshake failed"
+        for error in errors:
+            assert error.__suppress_context__
+            for word in ("127.0.0.1", "s3cret"):
+                assert word not in str(error)
+
+    run(main())

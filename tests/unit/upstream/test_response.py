@@ -1,0 +1,120 @@
+import gc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tollbridge.app.ports import UpstreamError
+from tollbridge.upstream.response import OVERHEAD_BYTES_MAX, Response
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\nX-Empty:\r\nX: 1\r\nx: 2\r\n\r\n"
+
+
+def fed(*pieces: bytes, bodyless: bool = False) -> Response:
+    response = Response(bodyless=bodyless)
+    for piece in pieces:
+        response.feed(piece)
+    return response
+
+
+@given(st.lists(st.binary(min_size=1, max_size=20), max_size=5), st.data())
+def test_cut_anywhere(chunks: list[bytes], data: st.DataObject) -> None:
+    """However a message is cut into reads, the same comes out; every proper prefix is cut short."""
+    frames = [b"%x;ext=1\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks]
+    raw = (
+        b"HTTP/1.1 103 Early\r\nlink: x\r\n\r\n" + CHUNKED + b"".join(frames) + b"0\r\nt: 1\r\n\r\n"
+    )
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(raw) - 1), max_size=8)))
+    response = Response()
+    body = b""
+    for start, end in zip([0, *cuts], [*cuts, len(raw)], strict=True):
+        assert not response.ended
+        before = (response.head_done, response.buffered)
+        news = response.feed(raw[start:end])
+        assert news == (before != (response.head_done, response.buffered) or response.ended)
+        body += response.take()
+    assert response.ended
+    assert response.reusable
+    assert response.status == 200
+    assert response.headers == {"transfer-encoding": "chunked", "x-empty": "", "x": "2"}
+    assert body == b"".join(chunks)
+    prefix = Response()
+    prefix.feed(raw[: data.draw(st.integers(0, len(raw) - 1))])
+    with pytest.raises(UpstreamError):
+        prefix.feed_eof()
+
+
+@pytest.mark.parametrize(
+    ("raw", "body", "reusable"),
+    [
+        (HEAD + b"content-length: 2\r\n\r\nok", b"ok", True),
+        (HEAD + b"content-length: 0\r\n\r\n", b"", True),
+        (HEAD + b"connection: close\r\ncontent-length: 2\r\n\r\nok", b"ok", False),
+        (b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok", b"ok", False),
+        (b"HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 2\r\n\r\nok", b"ok", True),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", b"", True),
+        (b"HTTP/1.1 304 Not Modified\r\ncontent-length: 5\r\n\r\n", b"", True),
+        (b"HTTP/1.1 101 Switching\r\n\r\n", b"", False),
+        (HEAD + b"content-length: 2\r\n\r\nok" + HEAD, b"ok", False),
+        (HEAD + b"content-length: 2\r\n\r\nokX", b"ok", False),
+        (CHUNKED + b"2\r\nok\r\n0\r\n\r\nX", b"ok", False),
+    ],
+)
+def test_ends_by_itself(raw: bytes, body: bytes, reusable: bool) -> None:
+    response = fed(raw)
+    assert (response.ended, response.reusable, response.take()) == (True, reusable, body)
+    response.feed_eof()
+
+
+@pytest.mark.parametrize("header", [b"", b"transfer-encoding: gzip\r\n", b"connection: close\r\n"])
+def test_close_delimited(header: bytes) -> None:
+    response = fed(HEAD + header + b"\r\nab", b"cd")
+    assert not response.ended
+    response.feed_eof()
+    assert (response.ended, response.reusable, response.take()) == (True, False, b"abcd")
+
+
+@pytest.mark.parametrize("rest", [b"", b"ok"])
+def test_answer_to_head_ends_with_its_head(rest: bytes) -> None:
+    response = fed(HEAD + b"content-length: 2\r\n\r\n" + rest, bodyless=True)
+    assert (response.ended, response.reusable, response.chunks) == (True, False, [])
+    assert response.headers == {"content-length": "2"}
+
+
+@pytest.mark.parametrize(
+    "piece", [b"HTTP/1.1 200 OK\r\nx: " + b"a" * 70_000, b"HTTP/1.1 102 P\r\n\r\n" * 4000]
+)
+def test_a_head_is_bounded(piece: bytes) -> None:
+    with pytest.raises(UpstreamError, match=f"head is longer than {OVERHEAD_BYTES_MAX}"):
+        fed(*(piece[i : i + 5000] for i in range(0, len(piece), 5000)))
+
+
+def test_trailers_are_bounded() -> None:
+    with pytest.raises(UpstreamError, match="framing is longer"):
+        fed(CHUNKED + b"0\r\n", *[b"t: 1\r\n"] * 20_000)
+
+
+def test_a_body_in_small_pieces_is_not_overhead() -> None:
+    response = fed(CHUNKED, *[b"1\r\nx\r\n"] * 20_000)
+    assert response.buffered == 20_000
+
+
+def test_take_joins_and_empties() -> None:
+    response = fed(HEAD + b"content-length: 6\r\n\r\n", b"ab", b"cd")
+    assert response.buffered == 4
+    assert response.take() == b"abcd"
+    assert (response.buffered, response.chunks, response.take()) == (0, [], b"")
+
+
+def test_no_cycle_is_left() -> None:
+    """Memory of a closed response is freed at once, not by the collector."""
+    gc.collect()
+    gc.disable()
+    try:
+        fed(HEAD + b"content-length: 2\r\n\r\nok").close()
+        fed(CHUNKED).close()
+        left = [item for item in gc.get_objects() if isinstance(item, Response)]
+        assert left == []
+    finally:
+        gc.enable()
