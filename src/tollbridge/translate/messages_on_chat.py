@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tollbridge.errors import GatewayError
+from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.bridge import Ask, Identity, Reply, StreamBridge, UpstreamTerms
 from tollbridge.translate.dialects import DIALECT_ROWS, dialect_of
 from tollbridge.translate.request_to_chat import request_to_chat
@@ -35,8 +35,15 @@ class MessagesOnChat:
         self._dialect = _GENERIC
 
     def request(self, terms: UpstreamTerms) -> bytes:
-        """The Chat request for one target; the answer is read in that target's dialect."""
-        translated = request_to_chat(self._request, terms, self._identity.seal_key)
+        """The Chat request for one target; the answer is read in that target's dialect.
+
+        Raises:
+            GatewayError: the request cannot be said to this upstream; the field is named.
+        """
+        try:
+            translated = request_to_chat(self._request, terms, self._identity.seal_key)
+        except RecursionError:
+            raise _too_deep() from None
         self.dropped = translated.dropped
         self._names = translated.names
         self._dialect = dialect_of(terms.dialect)
@@ -71,7 +78,14 @@ def _read(body: bytes) -> MessagesRequest:
         return decode(body, _requests)
     except GatewayError as error:
         in_messages = (error.field or "").startswith("messages[")
-        reduced = reduce_unknown_blocks(body) if in_messages else None
+        try:
+            reduced = reduce_unknown_blocks(body) if in_messages else None
+        except RecursionError:
+            raise _too_deep() from None
         if reduced is None:
             raise
         return decode(reduced, _requests)
+
+
+def _too_deep() -> GatewayError:
+    return GatewayError(ErrorCode.BODY_INVALID, "The request body is nested too deeply.")

@@ -4,6 +4,7 @@ The members of the request each have one disposition, in `DISPOSITIONS`; a test 
 is complete.
 """
 
+import re
 from hashlib import sha256
 from typing import Literal, NamedTuple
 
@@ -64,6 +65,9 @@ _ATTRIBUTION = "x-anthropic-billing-header:"
 """The first system block of Claude Code; it differs between requests and says nothing to a model
 (protocol notes C.9.2)."""
 _SCHEMA_NAME = "answer"
+_NOT_A_NAME = re.compile(r"[^A-Za-z0-9_.\[\]-]")
+_NAME_CHARS_MAX = 80
+_NAMES_MAX = 32
 
 
 class _Thread(Struct):
@@ -105,7 +109,13 @@ def request_to_chat(asked: MessagesRequest, terms: UpstreamTerms, seal_key: byte
     _write_thinking(request, asked, dialect)
     _write_stream(request, asked, dialect)
     dropped += [name for name in _REPORTED if _present(getattr(asked, name)) is not None]
-    return Translated(request, tuple(dict.fromkeys([*dropped, *conversation.dropped])), names)
+    return Translated(request, _named([*dropped, *conversation.dropped]), names)
+
+
+def _named(dropped: list[str]) -> tuple[str, ...]:
+    """Each name once, fit for a header: some hold a word of the client's."""
+    names = dict.fromkeys(_NOT_A_NAME.sub("_", name[:_NAME_CHARS_MAX]) for name in dropped)
+    return tuple(names)[:_NAMES_MAX]
 
 
 def _refuse(asked: MessagesRequest) -> None:

@@ -97,9 +97,11 @@ def _check_choice(
             return
         if any(tool.name == choice.name for tool in asked):
             raise _forced(choice.name)
-        raise _invalid("tool_choice.name", f"there is no tool {choice.name!r} in tools")
+        raise _invalid("tool_choice.name", f"there is no tool {choice.name[:130]!r} in tools")
     if choice.type not in CHOICE_TO_CHAT:
-        raise _invalid("tool_choice.type", f"must be auto, any, tool or none, not {choice.type!r}")
+        raise _invalid(
+            "tool_choice.type", f"must be auto, any, tool or none, not {choice.type[:40]!r}"
+        )
     if choice.type == "any" and asked and not tools:
         raise _forced("any")
 
@@ -114,8 +116,8 @@ def _choice(choice: ToolChoice, names: ToolNames) -> str | ToolChoiceObject:
 def _forced(name: str) -> GatewayError:
     return GatewayError(
         ErrorCode.FIELD_UNSUPPORTED,
-        f"tool_choice: {name!r} forces a tool that Anthropic's servers run; this model's server"
-        " cannot.",
+        f"tool_choice: {name[:130]!r} forces a tool that Anthropic's servers run; this model's"
+        " server cannot.",
         field="tool_choice",
     )
 

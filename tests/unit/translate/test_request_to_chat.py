@@ -182,6 +182,15 @@ def test_constraints_that_cannot_be_said_are_reported():
     assert bridged(body)[1].dropped == ("container", "mcp_servers", "diagnostics")
 
 
+def test_what_is_reported_is_fit_for_a_header():
+    kinds = ["x\r\nset-cookie: a", "ü" * 500, *(f"new_{n}" for n in range(99))]
+    blocks = [block("a"), *({"type": kind} for kind in kinds)]
+    dropped = bridged({"messages": [user(blocks)]})[1].dropped
+    assert dropped[0] == "messages.content.x__set-cookie__a"
+    assert all(name.isascii() and name.isprintable() for name in dropped)
+    assert len(", ".join(dropped)) < 4_000
+
+
 @pytest.mark.parametrize(
     "body", [{"compaction": {"type": "summarize"}}, {"thread": {"type": "continue"}}]
 )
