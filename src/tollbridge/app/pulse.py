@@ -91,15 +91,17 @@ class Pulse:
         await self._careful(self._settler.retry())
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(TICK_S)
-            self.tick += 1
-            for live in [live for live in self.live if self.tick - live.beat >= _HEARTBEAT_TICKS]:
-                live.keep_alive()
-            # A database that hangs must not keep the heartbeats waiting.
-            if self._chores is None or self._chores.done():
-                self._chores = loop.create_task(self._careful(self._keep_accounts(self.tick)))
+            self._beat()
+
+    def _beat(self) -> None:
+        self.tick += 1
+        for live in [live for live in self.live if self.tick - live.beat >= _HEARTBEAT_TICKS]:
+            live.keep_alive()
+        # A database that hangs must not keep the heartbeats waiting.
+        if self._chores is None or self._chores.done():
+            self._chores = asyncio.ensure_future(self._careful(self._keep_accounts(self.tick)))
 
     async def _careful(self, work: Coroutine[None, None, None]) -> None:
         try:
