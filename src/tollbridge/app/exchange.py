@@ -281,11 +281,14 @@ class Exchange:
             outcome=outcome,
             price_version=book.version,
         )
-        settled = await gateway.settler.settle(settlement)
         status = 499 if self._gone and not finished else 200
         if failure is not None and not self._relay.head_sent:
             status = error_status(self._inbound.protocol, failure)
-        gateway.observer.exchange_ended(settlement, status, failure.code.name if failure else None)
+        try:
+            settled = await gateway.settler.settle(settlement)
+        finally:
+            code = failure.code.name if failure else None
+            gateway.observer.exchange_ended(settlement, status, code)
         return settled.amount if settled else None
 
     def _usage(self) -> tuple[TokenUsage | None, TokenUsage]:
