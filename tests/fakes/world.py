@@ -186,6 +186,11 @@ class World:
     def holds(self) -> list[dict[str, object]]:
         return self._rows("SELECT * FROM holds")
 
+    def admitted(self) -> list[str]:
+        """The ids of all requests for which something was held."""
+        query = "SELECT DISTINCT request_id FROM journal WHERE kind = 'hold' ORDER BY request_id"
+        return [str(row["request_id"]) for row in self._rows(query)]
+
     def audit(self) -> AuditReport:
         with audit_rows(self.path) as rows:
             return audit(rows)

@@ -195,7 +195,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("body", "changes", "code"), REFUSED)
+@pytest.mark.parametrize(("body", "changes", "code"), REFUSED, ids=range(len(REFUSED)))
 def test_refused_requests_leave_no_row(tmp_path, body, changes, code):
     @in_world()
     async def scenario(world):

@@ -183,7 +183,7 @@ def test_ticks_by_itself(monkeypatch):
 
     @ticking
     async def scenario(world):
-        while world.store.asked.count("checkpoint") < 3:
+        while world.store.asked.count("checkpoint") < 3:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
         assert world.pulse.tick >= 4
 

@@ -71,6 +71,8 @@ def test_a_model_that_is_off():
     assert "no model is switched on here" in error.message
 
 
-@pytest.mark.parametrize(("group", "name"), [("cloudbase", "x" * 10**6), ("x" * 10**6, "m")])
+@pytest.mark.parametrize(
+    ("group", "name"), [("cloudbase", "x" * 10**6), ("x" * 10**6, "m")], ids=["name", "group"]
+)
 def test_errors_do_not_repeat_long_names(group, name):
     assert len(refusal(group, name).message) < NAME_CHARS_MAX + 200
