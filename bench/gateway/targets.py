@@ -107,7 +107,7 @@ def tollbridge(upstreams: dict[str, str], folder: Path) -> Iterator[Target]:
         said = first_line(started, log)
         listening_s = time.perf_counter() - began
         environment = said["environment"]
-        grant = ["pack", "grant", "--env", environment, "--credits", str(CREDITS)]
+        grant = ["pack", "grant", str(CREDITS), "--env", environment]
         done = subprocess.run(
             [*program, *grant, "--data", data, "--json"], capture_output=True, check=False
         )
@@ -123,4 +123,8 @@ def tollbridge(upstreams: dict[str, str], folder: Path) -> Iterator[Target]:
         audit = subprocess.run(
             [*program, "ledger", "audit", "--data", data, "--json"], capture_output=True, check=True
         )
-        facts["ledger audit after the run"] = json.dumps(json.loads(audit.stdout))[:200]
+        said = json.loads(audit.stdout)
+        facts["ledger audit after the run"] = (
+            f"{said['transfers']} transfers, {len(said['differences'])} differences,"
+            f" {len(said['open_holds'])} open holds"
+        )

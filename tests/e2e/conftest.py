@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.e2e.gateway import Gateway, running
+from tests.e2e.gateway import ROOT, Gateway, running
 from tests.fakes.chat_upstream import ChatUpstream
 from tests.fakes.http_server import Answer, FakeUpstream, serving_in_thread
 from tests.fakes.messages_upstream import MessagesUpstream
@@ -19,7 +19,8 @@ UPSTREAMS: dict[str, tuple[str, Answer]] = {
     "chat-thinking": ("chat", ChatUpstream(api_key=UPSTREAM_KEY, thinks_unasked=True)),
 }
 """Model and upstream have the same name."""
-SWITCHED_OFF = "off-by-default"
+SWITCHED_OFF = "switched-off"
+"""A model that is deployed, and off in the first environment."""
 
 
 @dataclass
@@ -31,7 +32,7 @@ class Bridge:
 
 
 def config_text(root_urls: dict[str, str]) -> str:
-    """A `tollbridge.toml` with one model for each upstream, and one that is switched off."""
+    """A `tollbridge.toml` with one model for each upstream, and one to be switched off."""
     parts = []
     for name, (protocol, _) in UPSTREAMS.items():
         base_url = root_urls[name] + ("/v1" if protocol == "chat" else "")
@@ -57,7 +58,15 @@ def bridge_running(folder: Path, *options: str) -> Iterator[Bridge]:
         config.write_text(config_text({name: up.root_url for name, up in upstreams.items()}))
         gateway = Gateway(folder / "data", config, {"FAKE_KEY": UPSTREAM_KEY})
         stack.enter_context(running(gateway, *options))
+        gateway.run("model", "off", SWITCHED_OFF, "--env", gateway.environment)
         yield Bridge(gateway, upstreams)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say last, where it is seen, what could not be installed and was left out."""
+    for reason in sorted((ROOT / ".test-env" / "left-out").glob("*")):
+        terminalreporter.section(f"LEFT OUT: {reason.name}", sep="!")
+        terminalreporter.write_line(reason.read_text().strip())
 
 
 @pytest.fixture(scope="session")
@@ -70,5 +79,6 @@ def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A gateway as the first `make serve` starts it: no file, the built-in model."""
-    with running(Gateway(tmp_path_factory.mktemp("demo") / "data")) as started:
+    gateway = Gateway(tmp_path_factory.mktemp("demo") / "data")
+    with running(gateway, "--demo-pace-ms", "0") as started:
         yield started

@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from tests.e2e.conftest import Bridge
+from tests.e2e.conftest import SWITCHED_OFF, Bridge
 from tests.e2e.http_calls import Answer, call, prompt
 
 MESSAGES, CHAT = "/v1/messages", "/chat/completions"
@@ -190,7 +190,7 @@ def test_models_are_those_switched_on(bridge: Bridge):
         listed = send(bridge, path, method="GET")
         assert listed.status == 200
         assert {"messages", "chat"} <= {model["id"] for model in listed.json()["data"]}
-        assert "off-by-default" not in {model["id"] for model in listed.json()["data"]}
+        assert SWITCHED_OFF not in {model["id"] for model in listed.json()["data"]}
 
 
 def test_count_tokens_costs_nothing_and_is_positive(bridge: Bridge):

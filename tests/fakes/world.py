@@ -40,6 +40,7 @@ from tollbridge.storage.sqlite import audit_rows
 from tollbridge.units import MICRO, EnvId, KeyId, MicroCredits, Millis, PackId, RequestId
 
 ENV = EnvId("acme")
+SEAL_KEY = b"seal it with thirty-two bytes of it"
 KEY = "tb_the-first-key"
 CONFIG = """
 [upstreams.one]
@@ -92,6 +93,7 @@ class World:
             settler=self.settler,
             clock=lambda: self.now,
             entropy=bytes,
+            seal_key=SEAL_KEY,
         )
         self._asked = 0
 

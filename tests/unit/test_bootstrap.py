@@ -7,6 +7,8 @@ import pytest
 
 from tollbridge.bootstrap import (
     DATABASE_NAME,
+    SEAL_KEY_BYTES,
+    SEAL_KEY_NAME,
     Settings,
     build_gateway,
     build_servers,
@@ -14,6 +16,7 @@ from tollbridge.bootstrap import (
     load_worker,
     open_store,
     read_config,
+    read_seal_key,
 )
 from tollbridge.config import ConfigError, parse_config
 
@@ -83,6 +86,21 @@ def test_the_gateway_is_wired(tmp_path):
             await each.store.close(each.pulse.worker_id)
 
     asyncio.run(scenario())
+
+
+def test_the_seal_key_is_made_once_and_is_nobody_else_s(tmp_path):
+    made = read_seal_key(CONFIG, tmp_path)
+    assert len(made) == SEAL_KEY_BYTES
+    assert read_seal_key(CONFIG, tmp_path) == made
+    assert [path.name for path in tmp_path.iterdir()] == [SEAL_KEY_NAME]
+    assert (tmp_path / SEAL_KEY_NAME).stat().st_mode & 0o077 == 0
+
+
+def test_the_seal_key_of_the_operator_makes_no_file(tmp_path):
+    config = parse_config('[server]\nseal_key = "wax"', {})
+    assert len(read_seal_key(config, tmp_path)) == SEAL_KEY_BYTES
+    assert read_seal_key(config, tmp_path) == read_seal_key(config, tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 async def ask(worker, path):

@@ -46,9 +46,16 @@ def test_a_secret_comes_from_the_environment():
         assert "LAB_KEY" in message
 
 
+def test_the_seal_key_comes_from_the_environment_too():
+    text = '[server]\nseal_key = "env:SEAL"'
+    assert parse_config(text, {"SEAL": "wax"}).server.seal_key == "wax"
+    assert "server.seal_key" in refused(text)
+
+
 def test_a_secret_is_in_no_repr_and_no_message():
-    config = parse_config(UPSTREAM + 'api_key = "sk-secret"', {})
-    assert "sk-secret" not in repr(config)
+    server = '[server]\nseal_key = "seal-secret"\n'
+    config = parse_config(server + UPSTREAM + 'api_key = "sk-secret"', {})
+    assert "secret" not in repr(config)
     assert "https://lab.test/v1" in repr(config)
     assert "sk-secret" not in refused(UPSTREAM + 'api_key = "sk-secret"\nspeed = 1')
     assert "sk-secret" not in refused(UPSTREAM + 'api_key = "sk-secret"\ndialect = "x"')

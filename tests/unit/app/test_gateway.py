@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from tests.fakes.world import in_world
+from tests.fakes.world import SEAL_KEY, in_world
 
 from tollbridge.app.gateway import Price
 from tollbridge.ledger.pricing import Weights
@@ -24,3 +24,8 @@ async def test_every_model_has_a_price_and_every_target_a_server(world):
 
 def test_a_price_names_its_version():
     assert Price(Weights(1, 2, 3, 4), "abc").version == "abc"
+
+
+@in_world()
+async def test_its_repr_holds_no_secret(world):
+    assert SEAL_KEY.decode() not in repr(world.gateway)
