@@ -59,6 +59,8 @@ class Pulse:
         self._clock = clock
         self._task: asyncio.Task[None] | None = None
         self._chores: asyncio.Task[None] | None = None
+        self._checkpoint_tick = _CHECKPOINT_TICKS
+        self._sweep_tick = 0
         self._renewed_at = Millis(0)
         self._sweep_from = Millis(0)
 
@@ -114,16 +116,30 @@ class Pulse:
 
     async def _keep_accounts(self, tick: int) -> None:
         await self._settler.retry()
-        if tick % _CHECKPOINT_TICKS == 0:
-            await self._renew()
-            if tick % _SWEEP_TICKS == _CHECKPOINT_TICKS and self._renewed_at >= self._sweep_from:
-                await self._store.sweep(self._renewed_at)
+        if tick < self._checkpoint_tick:
+            return
+        self._checkpoint_tick = tick + _CHECKPOINT_TICKS
+        await self._renew()
+        if tick >= self._sweep_tick and self._renewed_at >= self._sweep_from:
+            self._sweep_tick = tick + _SWEEP_TICKS
+            await self._store.sweep(self._renewed_at)
 
     async def _renew(self) -> None:
         now = self._clock()
-        checkpoints = [c for live in self.live if (c := live.checkpoint()) is not None]
-        await self._store.checkpoint(self.worker_id, checkpoints, now)
+        await self._store.checkpoint(self.worker_id, self._checkpoints(), now)
         if now - self._renewed_at >= LEASE_MS // 2:
             # The database or this machine was away: others, alive as we are, need time to renew.
             self._sweep_from = Millis(now + LEASE_MS)
         self._renewed_at = now
+
+    def _checkpoints(self) -> list[Checkpoint]:
+        checkpoints = []
+        for live in self.live:
+            try:
+                checkpoint = live.checkpoint()
+            except Exception as error:  # noqa: BLE001  # the lease is everybody's
+                self._observer.trouble("bug in a checkpoint", error)
+            else:
+                if checkpoint is not None:
+                    checkpoints.append(checkpoint)
+        return checkpoints

@@ -155,14 +155,33 @@ async def test_after_the_machine_slept_nobody_is_swept_at_once(world):
 
 
 @ticking
-async def test_a_bug_does_not_stop_the_tick(world):
-    broken = Live(world.pulse, ZeroDivisionError())
-    world.pulse.live.add(broken)
+async def test_a_bug_in_one_checkpoint_does_not_cost_the_lease(world):
+    world.pulse.live.add(Live(world.pulse, ZeroDivisionError()))
     await world.seconds(2)
     assert isinstance(world.observer.troubles[0][1], ZeroDivisionError)
+    assert world.store.asked[1:] == ["checkpoint", "sweep"]
     world.pulse.live.clear()
-    await world.seconds(2)
-    assert world.store.asked[-1] == "checkpoint"
+
+
+@ticking
+async def test_a_bug_does_not_stop_the_tick(world):
+    async def broken(now):
+        raise ZeroDivisionError
+
+    world.store.sweep = broken
+    await world.seconds(4)
+    assert isinstance(world.observer.troubles[0][1], ZeroDivisionError)
+    assert world.store.asked[1:] == ["checkpoint", "checkpoint"]
+
+
+@ticking
+async def test_a_slow_database_is_asked_again_as_soon_as_it_has_answered(world):
+    world.store.gate = asyncio.Event()
+    await world.seconds(5)
+    world.store.gate.set()
+    await settle_down()
+    await world.seconds(1)
+    assert world.store.asked.count("checkpoint") == 3
 
 
 @ticking
