@@ -5,7 +5,7 @@ import re
 import msgspec
 from msgspec import Raw
 
-from tollbridge.wire.codec import encode
+from tollbridge.wire.codec import decode, encode
 
 NULL = Raw(b"null")
 
@@ -14,8 +14,12 @@ _MODEL = re.compile(rb'"model"\s*:\s*"(?:[^"\\]|\\.)*"')
 
 
 def read_members(body: bytes) -> dict[str, Raw]:
-    """The members of an object that has been decoded before, in order, each as its bytes."""
-    return _members.decode(body)
+    """The members of an object that has been decoded before, in order, each as its bytes.
+
+    Raises:
+        GatewayError: BODY_INVALID; the names of members that nobody knows are read here first.
+    """
+    return decode(body, _members)
 
 
 def write_member(members: dict[str, Raw], name: str, value: object) -> None:
