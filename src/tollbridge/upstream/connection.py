@@ -8,7 +8,7 @@ from typing import cast
 
 from tollbridge.app.ports import UpstreamError, UpstreamTimeoutError
 from tollbridge.units import KIB
-from tollbridge.upstream.response import NO_ANSWER, Response
+from tollbridge.upstream.response import BEFORE_ANSWER, IN_ANSWER, Response
 
 BUFFER_BYTES_HIGH = 256 * KIB
 """Unread body above which reading stops; one read of the socket (256 KiB) may come on top. It
@@ -28,7 +28,6 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_loop",
         "_lost",
         "_on_free",
         "_paused",
@@ -39,13 +38,14 @@ class Connection(asyncio.Protocol):
         "_transport",
         "_used",
         "closed",
+        "loop",
     )
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, on_free: Callable[["Connection"], None]
     ) -> None:
         self.closed = False
-        self._loop = loop
+        self.loop = loop
         self._on_free = on_free
         self._transport: asyncio.Transport | None = None
         self._poll = select.poll()
@@ -63,7 +63,8 @@ class Connection(asyncio.Protocol):
 
         The loop may not have come round to telling us, so the kernel is asked.
         """
-        return self.closed or bool(self._poll.poll(0))
+        transport = self._transport
+        return transport is None or transport.is_closing() or bool(self._poll.poll(0))
 
     def start(self, head: bytes, body: bytes, response: Response) -> "Reply | None":
         """Send a request. None: nothing was sent, for the server had closed an idle connection.
@@ -83,7 +84,9 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         assert transport is not None
         assert self._reply is None
-        if len(body) <= JOIN_BYTES_MAX:
+        if transport.is_closing():
+            pass  # uvloop's transports raise when written to after their end
+        elif len(body) <= JOIN_BYTES_MAX:
             transport.write(head + body)
         else:
             transport.writelines((head, body))
@@ -123,11 +126,6 @@ class Connection(asyncio.Protocol):
 
     # The reply's side.
 
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """The loop this connection lives on."""
-        return self._loop
-
     def watch(self, deadline: float) -> None:
         """See to it that the timer looks at the reply's deadline when it has passed.
 
@@ -138,7 +136,7 @@ class Connection(asyncio.Protocol):
             if self._timer is not None:
                 self._timer.cancel()
             self._timer_at = deadline
-            self._timer = self._loop.call_at(deadline, self._on_timer)
+            self._timer = self.loop.call_at(deadline, self._on_timer)
 
     def resume(self) -> None:
         """The reader has made room."""
@@ -152,10 +150,10 @@ class Connection(asyncio.Protocol):
         reply = self._reply
         if reply is None or reply.deadline == inf:
             return
-        if self._loop.time() < reply.deadline:
+        if self.loop.time() < reply.deadline:
             self.watch(reply.deadline)
         else:
-            self.fail(UpstreamTimeoutError(f"timed out after {reply.patience}", sent=True))
+            self.fail(reply.timed_out())
 
     # The transport's side.
 
@@ -209,8 +207,8 @@ class Connection(asyncio.Protocol):
         if reply is None or exc is None:
             self.eof_received()
         else:
-            when = "in the middle of the answer" if reply.response.head_done else NO_ANSWER
-            self.fail(UpstreamError(f"the connection was reset {when}", sent=True))
+            when = IN_ANSWER if reply.response.head_done else BEFORE_ANSWER
+            self.fail(UpstreamError(f"the connection broke {when}", sent=True))
 
     def _finish(self, reply: "Reply") -> None:
         """The message is complete. A server that answered before it had read the whole request
@@ -228,15 +226,15 @@ class Connection(asyncio.Protocol):
 
 class Reply:
     """An `UpstreamReply`. Once the message is complete it has no connection any more, only what
-    is buffered."""
+    is buffered. Whoever holds one reads to the end or calls `abort`."""
 
     __slots__ = (
         "_connection",
         "_error",
+        "_timeout_s",
         "_waiter",
         "deadline",
         "idle_timeout_s",
-        "patience",
         "response",
     )
 
@@ -245,8 +243,8 @@ class Reply:
         self.deadline = inf
         """Of the wait under way, on the loop's clock. A slow reader is not a slow upstream: while
         nobody waits, nothing can time out."""
-        self.patience = ""
         self.idle_timeout_s = inf
+        self._timeout_s = inf
         self._connection: Connection | None = connection
         self._waiter: asyncio.Future[None] | None = None
         self._error: UpstreamError | None = None
@@ -262,9 +260,9 @@ class Reply:
         return self.response.headers
 
     async def head(self, timeout_s: float) -> None:
-        """Wait for the head."""
+        """Wait for the head. Called once, before anything else."""
         while not self.response.head_done:
-            await self._arrival(timeout_s, "the first byte")
+            await self._arrival(timeout_s)
 
     async def read(self) -> bytes:
         """See `UpstreamReply.read`."""
@@ -272,7 +270,7 @@ class Reply:
         while not response.chunks:
             if response.ended:
                 return b""
-            await self._arrival(self.idle_timeout_s, "more of the answer")
+            await self._arrival(self.idle_timeout_s)
         data = response.take()
         if self._connection is not None:
             self._connection.resume()
@@ -281,11 +279,12 @@ class Reply:
     def abort(self) -> None:
         """See `UpstreamReply.abort`."""
         if self._connection is not None:
-            self.response.discard()
+            self.response.take()
             self._connection.fail(UpstreamError("the exchange was aborted", sent=True))
 
     def end(self, error: UpstreamError | None) -> None:
         """Called by the connection, which then belongs to somebody else."""
+        self.response.close()
         self._connection = None
         self._error = error
         self.wake()
@@ -295,7 +294,15 @@ class Reply:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    async def _arrival(self, timeout_s: float, what: str) -> None:
+    def timed_out(self) -> UpstreamTimeoutError:
+        """The error for the wait under way."""
+        what = "more of the answer" if self.response.head_done else "the first byte"
+        return UpstreamTimeoutError(
+            f"timed out after {self._timeout_s:g} s waiting for {what}", sent=True
+        )
+
+    async def _arrival(self, timeout_s: float) -> None:
+        """Wait for a call of `wake`."""
         connection = self._connection
         if connection is None:
             assert self._error is not None, "an exchange without a connection has ended"
@@ -303,8 +310,8 @@ class Reply:
         assert self._waiter is None, "one reader at a time"
         loop = connection.loop
         self._waiter = loop.create_future()
+        self._timeout_s = timeout_s
         self.deadline = loop.time() + timeout_s
-        self.patience = f"{timeout_s:g} s waiting for {what}"
         connection.watch(self.deadline)
         try:
             await self._waiter

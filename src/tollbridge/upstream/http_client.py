@@ -123,7 +123,8 @@ class HttpUpstream:
         timer = loop.call_later(self._connect_timeout_s, self._give_up, waiter)
         try:
             return await waiter
-        except asyncio.CancelledError:
+        except BaseException:
+            self._pool.leave(waiter)
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 granted = waiter.result()  # our turn came in the moment we were cancelled
                 if granted is None:
@@ -133,7 +134,6 @@ class HttpUpstream:
             raise
         finally:
             timer.cancel()
-            self._pool.leave(waiter)
 
     def _give_up(self, waiter: asyncio.Future[Connection | None]) -> None:
         if not waiter.done():

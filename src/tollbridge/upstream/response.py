@@ -9,9 +9,13 @@ OVERHEAD_BYTES_MAX = 64 * KIB
 """Bytes in a row that are not body: the head with its interim responses, chunk extensions,
 trailers. It is looked at after each read from the socket, which may overshoot it once."""
 
+BEFORE_ANSWER = "before the first byte of the answer"
+IN_ANSWER = "in the middle of the answer"
+
 
 class Response:
-    """A response while it arrives. `feed` until `ended`; `feed_eof` if the connection ends first.
+    """A response while it arrives. `feed` until `ended`, or `feed_eof` if the connection ends
+    first; then `close`.
 
     The parser calls the `on_` methods. It skips the bodies that 204 and 304 do not have and
     refuses a message whose length is told twice; what it does not know is the request's method
@@ -48,7 +52,6 @@ class Response:
         self._to_eof = False
         self._news = False
         self._overhead = 0
-        # The parser holds bound methods of this object: a cycle, broken as soon as it has ended.
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
 
     def feed(self, data: bytes) -> bool:
@@ -57,20 +60,16 @@ class Response:
         Raises:
             UpstreamError: this is not HTTP/1.1, or too much of something that is not body.
         """
-        assert self._parser is not None, "fed after its end"
+        assert self._parser is not None, "fed after `close`"
         self._news = False
         self._overhead += len(data)
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
             if not self.ended:
-                self._parser = None
                 raise UpstreamError(f"the answer is not HTTP/1.1: {error}", sent=True) from None
             self.reusable = False  # what follows the message is not ours to understand
-        if self.ended:
-            self._parser = None
-        elif self._overhead > OVERHEAD_BYTES_MAX:
-            self._parser = None
+        if self._overhead > OVERHEAD_BYTES_MAX and not self.ended:
             where = "framing" if self.head_done else "head"
             message = f"the answer's {where} is longer than {OVERHEAD_BYTES_MAX} bytes"
             raise UpstreamError(message, sent=True)
@@ -82,18 +81,19 @@ class Response:
         Raises:
             UpstreamError: the message had not.
         """
-        self._parser = None
         if self._to_eof:
             self.ended = True
         elif not self.ended:
-            where = "in the middle of the answer" if self.head_done or self._overhead else NO_ANSWER
+            where = IN_ANSWER if self.head_done or self._overhead else BEFORE_ANSWER
             raise UpstreamError(f"the connection was closed {where}", sent=True)
 
-    def discard(self) -> None:
-        """Nobody will read on: free what is buffered and the parser."""
+    def close(self) -> None:
+        """Nothing more will be fed. The body that has arrived can still be taken.
+
+        The parser holds bound methods of this object, a cycle that would keep both alive until
+        the collector comes round.
+        """
         self._parser = None
-        self.chunks.clear()
-        self.buffered = 0
 
     def take(self) -> bytes:
         """The body that has arrived since the last call."""
@@ -144,6 +144,3 @@ class Response:
             self.ended = self._news = True
             # We asked for no upgrade: whatever talks after a 101, it is not HTTP.
             self.reusable = self.status != 101 and self._parser.should_keep_alive()
-
-
-NO_ANSWER = "before the first byte of the answer"

@@ -165,6 +165,21 @@ def test_pause_and_resume() -> None:
     asyncio.run(main())
 
 
+def test_a_message_that_ends_while_paused_leaves_a_reading_connection() -> None:
+    """TLS hands on what it had decrypted after it was told to pause."""
+
+    async def main():
+        with Rig() as rig:
+            start(rig)
+            head = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % (BUFFER_BYTES_HIGH + 2)
+            rig.connection.data_received(head + b"x" * (BUFFER_BYTES_HIGH + 1))
+            rig.connection.data_received(b"x")
+            assert rig.transport.calls == ["pause", "resume"]
+            assert rig.freed == [False]
+
+    asyncio.run(main())
+
+
 def test_what_came_before_an_error_is_read_before_it() -> None:
     async def main():
         with Rig() as rig:
@@ -174,7 +189,7 @@ def test_what_came_before_an_error_is_read_before_it() -> None:
             assert await reply.read() == b"o"
             for _ in range(2):
                 with pytest.raises(
-                    UpstreamError, match=r"^the connection was reset in the middle of the answer$"
+                    UpstreamError, match=r"^the connection broke in the middle of the answer$"
                 ):
                     await reply.read()
             assert rig.freed == [True]

@@ -91,7 +91,9 @@ class _Scene:
     def __init__(self, prompt: Prompt) -> None:
         self.prompt = prompt
         spoken = [message for message in prompt.messages if message.role != "system"]
-        self.prefill = spoken.pop().text if spoken[-1].role == "assistant" else ""
+        self.prefill = ""
+        while spoken[-1].role == "assistant":
+            self.prefill = spoken.pop().text + self.prefill
         start = len(spoken)
         while start and spoken[start - 1].role == "user":
             start -= 1
@@ -100,7 +102,8 @@ class _Scene:
         self.head = self.said[: speech.HEAD]
         self.earlier = _turns(spoken[:start])
         self.results = [b for m in last for b in m.blocks if isinstance(b, ToolResultBlock)]
-        self.images = sum(isinstance(block, OtherBlock) for m in last for block in m.blocks)
+        others = [b for m in last for b in m.blocks if isinstance(b, OtherBlock)]
+        self.attachments = sum(block.kind in {"image", "document"} for block in others)
         self.tool_names = {
             block.id: block.name
             for message in spoken
@@ -182,7 +185,7 @@ def _words(scene: _Scene) -> str:
             for r in scene.results
         )
     else:
-        text = speech.answer(scene.said, scene.earlier, scene.system, scene.images)
+        text = speech.answer(scene.said, scene.earlier, scene.system, scene.attachments)
     return text.removeprefix(scene.prefill) if scene.prefill else text
 
 

@@ -1,14 +1,15 @@
 """The sentences the demo model knows. It is honest about what it is and quotes the conversation."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 
 HEAD = 4_000
-"""Characters of a message in which a rule looks for its words: a search has to end soon."""
+"""Characters of a text in which a rule looks for its words: a search has to end soon."""
 
 _COUNT_MAX = 1_000
 _QUOTE_MAX = 160
+_REPEATED_MAX = 20_000
 
 _WHAT_I_AM = "I am Tollbridge's built-in demo model, not a language model"
 _HELLO = (
@@ -84,24 +85,33 @@ _BACK = re.compile(
     r"\b(?:that|this|it|its|those|these|earlier|before|again|previous|more)\b", re.IGNORECASE
 )
 _GREETING = re.compile(r"(?:hi|hello|hey|good (?:morning|evening|day)|ping|test)\b", re.IGNORECASE)
-_INTRODUCE = re.compile(
-    r"\b(?:introduce yourself|who are you|what are you|what can you do|tell me about yourself|"
-    r"which model|what model)\b|介绍.{0,4}自己|你是谁",
-    re.IGNORECASE,
+_KNOWN = (
+    (re.compile(r"介绍.{0,4}自己|你是谁|^(?:你好|您好|嗨)"), _HELLO_CHINESE),
+    (
+        re.compile(
+            r"\b(?:introduce yourself|who are you|what are you|what can you do"
+            r"|tell me about yourself|which model|what model)\b",
+            re.IGNORECASE,
+        ),
+        _INTRODUCTION,
+    ),
+    (re.compile(r"Li Bai\b.*\bpoem|李白.*诗", re.IGNORECASE | re.DOTALL), _POEM),
+    (re.compile(r"\b(?:write|compose|give me|tell me)\b.*\b(?:poem|haiku)", re.IGNORECASE), _HAIKU),
 )
+"""What it has a sentence for; the first that fits is said."""
 
 Turns = Sequence[tuple[str, str]]
 """The conversation before the last message: role and text of each turn that has text."""
 
 
-def answer(said: str, earlier: Turns, system: str, images: int) -> str:
+def answer(said: str, earlier: Turns, system: str, attachments: int) -> str:
     """The answer to what was said.
 
     Args:
         said: the last message's text without directives.
         earlier: the turns before it.
         system: the system prompt; its role or style is acknowledged in prose answers.
-        images: how many pictures and documents the last message brings.
+        attachments: how many pictures and documents the last message brings.
     """
     echoed = _echo(said)
     said = said[:HEAD]
@@ -109,9 +119,11 @@ def answer(said: str, earlier: Turns, system: str, images: int) -> str:
     if exact:
         return exact
     text = _about_conversation(said, earlier) or _known(said, earlier) or _fallback(said, earlier)
-    if images:
-        text = f"You sent {images} attachment{'s'[: images > 1]}, which I cannot see. {text}"
-    role = _ROLE.search(system)
+    if attachments:
+        text = (
+            f"You sent {attachments} attachment{'s'[: attachments > 1]}, which I cannot see. {text}"
+        )
+    role = _ROLE.search(system[:HEAD])
     if role and not earlier:
         text += f'\n\n(My system prompt says: "{role[0].strip()}" A real model would act on it.)'
     return text
@@ -119,6 +131,7 @@ def answer(said: str, earlier: Turns, system: str, images: int) -> str:
 
 def result(tool: str, text: str, *, is_error: bool) -> str:
     """What is said of a tool's result."""
+    text = _shortened(text)
     if is_error:
         return f"The tool {tool} failed: {text or 'it gave no reason'}"
     return f"The tool {tool} returned: {text}" if text else f"The tool {tool} returned nothing."
@@ -143,7 +156,11 @@ def quote(text: str, at_most: int = _QUOTE_MAX) -> str:
 
 def _echo(said: str) -> str | None:
     found = _ECHO.match(said)
-    return found[1].strip().strip("\"'`") or None if found else None
+    return _shortened(found[1].strip().strip("\"'`")) or None if found else None
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _REPEATED_MAX else f"{text[:_REPEATED_MAX]}…"
 
 
 def _count(said: str) -> str | None:
@@ -195,20 +212,10 @@ def _about_conversation(said: str, earlier: Turns) -> str | None:
 
 
 def _known(said: str, earlier: Turns) -> str | None:
-    """What one of the rules has to say; the first that fits."""
-    rules: tuple[tuple[re.Pattern[str], Callable[[], str]], ...] = (
-        (_INTRODUCE, lambda: _INTRODUCTION),
-        (re.compile(r"Li Bai\b.*\bpoem|李白.*诗", re.IGNORECASE | re.DOTALL), lambda: _POEM),
-        (
-            re.compile(r"\b(?:write|compose|give me|tell me)\b.*\b(?:poem|haiku)", re.IGNORECASE),
-            lambda: _HAIKU,
-        ),
-    )
-    for pattern, sentence in rules:
+    """What there is a sentence for, or what came before can be quoted for."""
+    for pattern, sentence in _KNOWN:
         if pattern.search(said):
-            return _HELLO_CHINESE if pattern is _INTRODUCE and _chinese(said) else sentence()
-    if _chinese(said) and re.match(r"你好|您好|嗨", said):
-        return _HELLO_CHINESE
+            return sentence
     if _GREETING.match(said) and len(said) <= 40:
         return _HELLO
     if earlier and _BACK.search(said):
@@ -236,7 +243,3 @@ def _fallback(said: str, earlier: Turns) -> str:
         "I can greet, count, do sums, repeat, call tools and quote our conversation; "
         "`[demo: help]` lists what I can do for tests."
     )
-
-
-def _chinese(text: str) -> bool:
-    return re.search(r"[\u4e00-\u9fff]", text) is not None

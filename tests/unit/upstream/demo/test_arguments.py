@@ -3,7 +3,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tollbridge.upstream.demo.arguments import arguments, instance
@@ -152,6 +152,7 @@ SCHEMAS = st.recursive(
 )
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.dictionaries(KEYWORDS, SCHEMAS | TYPES), st.text())
 def test_any_schema_gives_an_object_that_is_json(schema: dict[str, Any], text: str) -> None:
     value = arguments(schema, text)

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from tollbridge.upstream.demo import directives
@@ -55,3 +57,9 @@ def test_every_row_of_the_help_is_understood() -> None:
         words = [examples.get(word, word) for word in name.split()]
         assert not directives.read(f"[demo: {' '.join(words)}]")[0].unknown, name
         assert effect
+
+
+def test_every_row_of_the_help_is_in_the_docs() -> None:
+    page = Path(__file__).parents[4] / "docs" / "demo-model.md"
+    rows = [line for line in page.read_text().splitlines() if line.startswith("| `[demo: ")]
+    assert [row.split("`")[1] for row in rows] == [f"[demo: {name}]" for name, _ in directives.HELP]

@@ -108,6 +108,14 @@ def test_the_conversation_is_followed_across_merged_turns(ask: Ask) -> None:
 def test_a_prefill_is_continued(ask: Ask) -> None:
     history = [{"role": "user", "content": "6*7"}, {"role": "assistant", "content": "6*7 ="}]
     assert ask(history).text == " 42"
+    halves = [{"role": "assistant", "content": "6"}, {"role": "assistant", "content": "*7"}]
+    assert ask([history[0], *halves]).text == " = 42"
+
+
+def test_pictures_are_noticed(ask: Ask) -> None:
+    picture = {"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}}
+    content = [picture, {"type": "new_kind"}, {"type": "text", "text": "Hello"}]
+    assert ask([{"role": "user", "content": content}]).text.startswith("You sent 1 attachment,")
 
 
 @pytest.mark.parametrize("thinking", ["enabled", "adaptive"])

@@ -77,6 +77,7 @@ def test_attachments_are_noticed() -> None:
 def test_results() -> None:
     assert speech.result("f", "18 C", is_error=False) == "The tool f returned: 18 C"
     assert speech.result("f", "", is_error=False) == "The tool f returned nothing."
+    assert len(speech.result("f", "x" * 99_999, is_error=False)) < 21_000
     assert speech.result("f", "no net", is_error=True) == "The tool f failed: no net"
 
 

@@ -26,3 +26,9 @@ def test_pieces_joined_are_the_text(text: str) -> None:
 )
 def test_words_take_the_space_before_them(text: str, pieces: list[str]) -> None:
     assert tokens.split(text) == pieces
+
+
+def test_a_very_long_text_is_estimated_from_its_beginning() -> None:
+    text = "word " * 13_107
+    assert tokens.count(text) == len(tokens.split(text)) == 13_108
+    assert tokens.count(text * 100) == pytest.approx(1_310_700, rel=0.01)
