@@ -12,6 +12,10 @@ from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.bridge import Ask, Identity, Reply, UpstreamTerms
 from tollbridge.translate.counting import count_text, usage_from_messages
 from tollbridge.translate.failures import failure_from_event, scrub
+from tollbridge.translate.foreign_thinking import (
+    drop_foreign_thinking,
+    has_foreign_thinking,
+)
 from tollbridge.translate.members import read_members, rename_model, write_member
 from tollbridge.translate.relay import Relay
 from tollbridge.wire.codec import decode_answer, encode
@@ -61,12 +65,15 @@ class MessagesIdentity:
         self._identity = identity
 
     def request(self, terms: UpstreamTerms) -> bytes:
-        """The client's body; only `model`, `max_tokens` and the thinking budget may change."""
+        """The client's body; `model`, `max_tokens` and what is told of thinking may change."""
         asked = self._ask.max_tokens
         capped = asked is not None and asked > terms.max_tokens
-        if terms.model == self._ask.model and not capped:
+        foreign = terms.dialect == "anthropic" and has_foreign_thinking(self._body)
+        if terms.model == self._ask.model and not capped and not foreign:
             return self._body
         members = read_members(self._body)
+        if foreign:
+            drop_foreign_thinking(members)
         write_member(members, "model", terms.model)
         if capped:
             write_member(members, "max_tokens", terms.max_tokens)
@@ -165,9 +172,11 @@ class MessagesRelay(Relay):
         try:
             event = _event_decoder.decode(sse.data)
         except msgspec.ValidationError:
-            return block + BOUNDARY  # an event of a kind that is not known yet
+            # An event of a kind that is not known yet, or `[DONE]` of a server that mixes up the
+            # protocols.
+            return block + BOUNDARY if sse.data.startswith(b"{") else b""
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return b""  # not JSON; `[DONE]` of servers that mix the protocols
+            return b""  # not JSON
         delta = event.delta
         if delta is not None:
             text = delta.text or delta.partial_json or delta.thinking
