@@ -481,3 +481,21 @@ def test_request_ids_never_repeat(play: Play):
         assert len({check_ids(answer) for answer in answers}) == 50
 
     play(scenario)
+
+
+def test_a_chat_client_is_answered_by_a_model_that_speaks_messages(play: Play):
+    async def scenario(world: World) -> None:
+        body = {"model": "vendor/chat 工", "messages": HELLO, "seed": 7, "ключ\r\nx: y": 1}
+        for path in (CHAT, "/chat/completions", "/v1/chat/completions"):
+            answer = await world.ask(path, body)
+            assert answer.status == 200, answer.body
+            check_ids(answer)
+            assert answer.json()["choices"][0]["message"]["content"]
+            assert answer.json()["model"] == "vendor/chat 工"
+            assert answer.json()["usage"]["completion_tokens"] > 0
+            assert "seed" in answer.headers["x-tollbridge-dropped"]
+        answer = await world.ask(CHAT, {**body, "stream": True})
+        assert answer.status == 200
+        assert answer.body.endswith(b"data: [DONE]\n\n")
+
+    play(scenario)

@@ -1,0 +1,38 @@
+"""JSON as a vendor, or a client gone wrong, may send it: names of the vocabulary, any values."""
+
+import json
+from typing import TypeVar
+
+import msgspec
+from hypothesis import strategies as st
+
+from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.wire.codec import decode
+
+T = TypeVar("T")
+
+
+def any_json(*names: str) -> st.SearchStrategy[bytes]:
+    """Documents whose members bear these names, and texts that are no JSON at all."""
+    keys = st.sampled_from(["type", "role", "content", "text", *names])
+    values = st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=6),
+        max_leaves=15,
+    )
+    return st.binary(max_size=30) | values.map(lambda value: json.dumps(value).encode())
+
+
+def check_only_declared_errors(body: bytes, decoder: msgspec.json.Decoder[T]) -> None:
+    """Decoding gives a value that can be written and read again, or a refusal."""
+    try:
+        value = decode(body, decoder)
+    except GatewayError as error:
+        assert error.code in {
+            ErrorCode.BODY_INVALID,
+            ErrorCode.FIELD_MISSING,
+            ErrorCode.FIELD_INVALID,
+        }
+    else:
+        written = msgspec.json.encode(value)
+        assert msgspec.json.encode(decoder.decode(written)) == written
