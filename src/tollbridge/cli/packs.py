@@ -40,7 +40,7 @@ def grant(
     pack = PackId(pack_id or f"pack_{secrets.token_hex(8)}")
 
     async def work(store: SqliteStore) -> tuple[EnvId, bool]:
-        env_id = await only_environment(store, env)
+        env_id = await only_environment(store, env, as_json=as_json)
         expires_at = None if lifetime is None else Millis(now + lifetime)
         return env_id, await store.grant(
             Grant(
