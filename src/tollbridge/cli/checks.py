@@ -19,7 +19,7 @@ from tollbridge.storage.sqlite import SchemaVersionError
 from tollbridge.upstream.headers import request_headers
 from tollbridge.upstream.http_client import HttpUpstream
 
-config_app = typer.Typer(no_args_is_help=True, help="The operator's file.")
+config_app = typer.Typer(no_args_is_help=True, help="Check the operator's file, tollbridge.toml.")
 
 
 @config_app.callback()

@@ -19,7 +19,7 @@ from tollbridge.ledger.audit import AuditReport, audit
 from tollbridge.storage.sqlite import audit_rows
 from tollbridge.units import EnvId, Millis
 
-app = typer.Typer(no_args_is_help=True, help="The journal of credits.")
+app = typer.Typer(no_args_is_help=True, help="Prove that the journal of credits adds up.")
 
 
 @app.command("audit")
@@ -45,8 +45,9 @@ def run_audit(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
 def _print_report(report: AuditReport) -> None:
     held = sum(hold.amount for hold in report.open_holds)
     print(
-        f"{report.transfers} transfers, {report.packs} packs, {report.exchanges} exchanges;"
-        f" {len(report.open_holds)} open holds of {credits_text(held)} credits."
+        f"Transfers: {report.transfers:,}. Packs: {report.packs:,}."
+        f" Exchanges: {report.exchanges:,}."
+        f" Open holds: {len(report.open_holds):,}, of {credits_text(held)} credits."
     )
     for difference in report.differences:
         print(f"DIFFERENCE  {difference}")

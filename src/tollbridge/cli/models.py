@@ -85,12 +85,15 @@ def _switch(data: Path, env: str | None, names: list[str], *, on: bool, as_json:
     env_id, before = with_store(data, work, as_json=as_json)
     word = "on" if on else "off"
     already = [name for name in names if (name in before) == on]
-    text = f"Switched {word} in {env_id}: {', '.join(names)}."
+    changed = [name for name in names if name not in already]
+    lines = []
+    if changed:
+        lines.append(f"Switched {word} in {env_id}: {', '.join(changed)}.")
     if already:
         # A name with a typing error must not look as if its model were off now.
-        text += f"\nAlready {word} before: {', '.join(already)}."
+        lines.append(f"Was {word} already in {env_id}: {', '.join(already)}.")
     say(
-        text,
+        "\n".join(lines),
         {"environment": env_id, "models": names, "switch": word, "already": already},
         as_json=as_json,
     )

@@ -33,7 +33,7 @@ def grant(
     data: Data = DEFAULT_DATA,
     as_json: Json = False,
 ) -> None:
-    """Grant a pack."""
+    """Grant a pack of credits. One credit pays for one token at weight 1."""
     amount_granted = parse_credits(amount)
     lifetime = parse_duration(expires_in) if expires_in else None
     now = clock()

@@ -89,5 +89,3 @@ def check_failure(said: Said, *words: str) -> None:
     assert line.startswith("tollbridge: ")
     for word in words:
         assert word in line, (word, line)
-
-

@@ -56,7 +56,9 @@ def test_which_environment(run: Run, env: str):
     check_failure(run("key", "list", "--env", "no-such"), "no-such", "`tollbridge env list`")
 
 
-@pytest.mark.parametrize("lifetime", ["5", "0d", "12y", "-1h", "9999999999w", "1d2h", "١h", ""])
+@pytest.mark.parametrize(
+    "lifetime", ["5", "0d", "12y", "-1h", "9999999999w", "1d2h", "\u0661h", ""]
+)
 def test_no_lifetime(run: Run, env: str, lifetime: str):
     said = run("key", "create", f"--expires-in={lifetime}")
     if not lifetime:

@@ -12,7 +12,7 @@ def test_everything_adds_up(run: Run, env: str):
     said = run("ledger", "audit")
     assert said.status == 0
     assert said.out.splitlines() == [
-        "1 transfers, 1 packs, 0 exchanges; 0 open holds of 0 credits.",
+        "Transfers: 1. Packs: 1. Exchanges: 0. Open holds: 0, of 0 credits.",
         "Everything adds up.",
     ]
     report = run("ledger", "audit", "--json").json()

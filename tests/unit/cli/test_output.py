@@ -30,7 +30,7 @@ def test_rows_for_people(capsys: pytest.CaptureFixture[str]):
     head, first, second = capsys.readouterr().out.splitlines()
     assert head.split() == ["key", "id", "count", "note"]
     assert first.split() == ["a" * 150, "5", "[bold]x[/]", ":smile:"]
-    assert second.split() == ["b", "10"]
+    assert second.split() == ["b", "10", "-"]
     print_rows([], as_json=False, empty="Nothing yet.")
     assert capsys.readouterr().out == "Nothing yet.\n"
 

@@ -117,7 +117,13 @@ def test_which_answer_counts():
 
 @pytest.mark.parametrize(
     ("host", "authority"),
-    [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]"), ("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("gate", "gate")],
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("::1", "[::1]"),
+        ("0.0.0.0", "127.0.0.1"),
+        ("::", "[::1]"),
+        ("gate", "gate"),
+    ],
 )
 def test_how_a_client_writes_the_host(host: str, authority: str):
     assert _authority(host) == authority

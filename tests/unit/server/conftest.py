@@ -41,6 +41,16 @@ CONFIG = Config(
 )
 
 
+BASE = "/v1/ai/cloudbase"
+MESSAGES, CHAT, COUNT = (
+    f"{BASE}/v1/messages",
+    f"{BASE}/chat/completions",
+    "/v1/messages/count_tokens",
+)
+HELLO = [{"role": "user", "content": "Hello"}]
+IDS = ("request-id", "x-request-id", "x-cloudbase-request-id")
+
+
 class World:
     """The gateway, what it logs, and how to reach it."""
 
@@ -95,12 +105,14 @@ class World:
         """Under which `add_key` stored it."""
         return KeyId(f"key_{key[-8:]}")
 
-    async def grant(self, credits: int) -> None:
+    async def grant(self, amount: int) -> None:
         """A pack of the first environment."""
         pack = PackId(secrets.token_hex(4))
-        amount = MicroCredits(credits * MICRO)
+        granted = MicroCredits(amount * MICRO)
         await self.store.grant(
-            Grant(env_id=ENV, pack_id=pack, amount=amount, expires_at=None, models=(), now=self.now)
+            Grant(
+                env_id=ENV, pack_id=pack, amount=granted, expires_at=None, models=(), now=self.now
+            )
         )
 
     async def ask(
@@ -151,3 +163,32 @@ def play(tmp_path: Path) -> Play:
         return asyncio.run(whole())
 
     return run
+
+
+def prompt(**more: object) -> dict[str, object]:
+    whole = {"model": "demo", "max_tokens": 50, "messages": HELLO, **more}
+    return {name: value for name, value in whole.items() if value is not None}
+
+
+def check_ids(answer: Answer) -> str:
+    ids = {answer.headers[name] for name in IDS}
+    assert len(ids) == 1
+    request_id = ids.pop()
+    assert request_id.startswith("req_")
+    assert len(request_id) == 28
+    return request_id
+
+
+def check_refusal(answer: Answer, status: int, code: str, *, dialect: str) -> str:
+    """Returns the message."""
+    assert answer.status == status, answer.body
+    request_id = check_ids(answer)
+    told = answer.json()
+    assert (told["code"], told["requestId"]) == (code, request_id)
+    assert answer.headers["content-type"] == "application/json"
+    if dialect == "messages":
+        assert (told["type"], told["request_id"]) == ("error", request_id)
+    else:
+        assert {"message", "type", "param", "code"} == told["error"].keys()
+    assert told["error"]["message"] == told["message"]
+    return str(told["message"])

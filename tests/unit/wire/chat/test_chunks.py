@@ -25,7 +25,12 @@ def test_deltas_as_servers_send_them():
     assert delta_of('{"reasoning":"hm","content":null}').reasoning == "hm"
     assert delta_of('{"refusal":"no","audio":{}}').refusal == "no"
     assert delta_of("{}") == ChunkDelta()
-    (detail,) = delta_of('{"reasoning_details":[{"type":"reasoning.encrypted","data":"x"}]}').reasoning_details or []
+    (detail,) = (
+        delta_of(
+            '{"reasoning_details":[{"type":"reasoning.encrypted","data":"x"}]}'
+        ).reasoning_details
+        or []
+    )
     assert (detail.type, detail.data) == ("reasoning.encrypted", "x")
 
 
@@ -49,7 +54,7 @@ def test_calls_with_members_missing(call: str, arguments: str | None):
     [
         f'{{{HEAD},"choices":[],"usage":{{"prompt_tokens":1}}}}',
         f'{{{HEAD},"choices":null,"usage":null}}',
-        f'{{{HEAD}}}',
+        f"{{{HEAD}}}",
         '{"choices":[{"delta":null,"finish_reason":"stop"}]}',
         '{"choices":[{"finish_reason":"","matched_stop":151645,"logprobs":{"content":null}}]}',
         '{"choices":[{"index":0,"delta":{},"usage":{"prompt_tokens":1}}]}',
