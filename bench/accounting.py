@@ -4,7 +4,7 @@ Usage: PYTHONPATH=src python bench/accounting.py [requests]
 
 Each row serves that many requests from closed loops: as many tasks as the concurrency says, each
 admits, then settles, then begins again. CPU is user + system time of the whole process, its
-checkpoint thread included. The rows with two processes share one file and one pack.
+checkpoint thread included. Two processes share one file and one pack; each prints its row.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
@@ -90,7 +91,9 @@ async def client(store: SqliteStore, env_id: EnvId, ids: "itertools.count[int]",
         )
 
 
-async def serve(path: Path, concurrency: int, environments: int, requests: int) -> None:
+async def serve(
+    path: Path, processes: int, concurrency: int, environments: int, requests: int
+) -> None:
     store = SqliteStore(path)
     ids = itertools.count()
     cpu, wall = time.process_time(), time.perf_counter()
@@ -101,22 +104,22 @@ async def serve(path: Path, concurrency: int, environments: int, requests: int) 
         )
     )
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    commits = store._group.commits
+    commits = store.commits
     await store.close(str(os.getpid()))
     print(
-        f"{concurrency:>11}  {environments:>12}  {cpu / requests * 1e6:>14.1f}"
+        f"{processes:>9}  {concurrency:>11}  {environments:>12}  {cpu / requests * 1e6:>14.1f}"
         f"  {requests / wall:>10.0f}  {2 * requests / commits:>19.1f}",
         flush=True,
     )
 
 
-def run(path: Path, concurrency: int, environments: int, requests: int) -> None:
-    uvloop.run(serve(path, concurrency, environments, requests))
+def run(*arguments: Any) -> None:
+    uvloop.run(serve(*arguments))
 
 
 def main() -> None:
     requests = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
-    print("concurrency  environments  CPU us/request  requests/s  commands per commit")
+    print("processes  concurrency  environments  CPU us/request  requests/s  commands per commit")
     for processes, concurrency, environments in (
         *((1, 1, 1), (1, 8, 1), (1, 64, 1)),
         *((1, 8, 8), (1, 64, 64)),
@@ -125,9 +128,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "bench.db")
             asyncio.run(prepare(path, environments))
-            if processes > 1:
-                print(f"{processes} processes:")
-            arguments = (path, concurrency, environments, requests)
+            arguments = (path, processes, concurrency, environments, requests)
             workers = [
                 multiprocessing.Process(target=run, args=arguments) for _ in range(processes)
             ]

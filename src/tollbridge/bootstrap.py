@@ -1,5 +1,7 @@
 """The composition root: settings in, a wired gateway out. Nothing else knows all the parts."""
 
+import contextlib
+import hashlib
 import os
 import secrets
 import sys
@@ -27,6 +29,8 @@ from tollbridge.upstream.model_server import CredentialedServer
 
 DATABASE_NAME = "tollbridge.sqlite3"
 CONFIG_NAME = "tollbridge.toml"
+SEAL_KEY_NAME = "seal.key"
+SEAL_KEY_BYTES = 32
 
 
 class Settings(NamedTuple):
@@ -61,6 +65,22 @@ def open_store(data: Path) -> SqliteStore:
     """The embedded database below the data folder, made if it is not there."""
     data.mkdir(parents=True, exist_ok=True)
     return SqliteStore(data / DATABASE_NAME)
+
+
+def read_seal_key(config: Config, data: Path) -> bytes:
+    """From the file of the operator, else from the data folder, where the first start leaves it."""
+    if config.server.seal_key:
+        return hashlib.sha256(config.server.seal_key.encode()).digest()
+    path = data / SEAL_KEY_NAME
+    if not path.exists():
+        # Several workers may start at once: the first link wins, and all read what it holds.
+        draft = path.with_name(f"{SEAL_KEY_NAME}.{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_bytes(secrets.token_bytes(SEAL_KEY_BYTES))
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(draft)
+        draft.unlink()
+    return path.read_bytes()
 
 
 def build_servers(config: Config, demo_pace_ms: float) -> Mapping[str, ModelServer]:
@@ -102,6 +122,7 @@ def build_gateway(settings: Settings) -> Gateway:
         settler=settler,
         clock=clock,
         entropy=secrets.token_bytes,
+        seal_key=read_seal_key(config, settings.data),
     )
 
 

@@ -36,6 +36,9 @@ class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Environments are addressed as `<ENV_ID>.api.<domain>`; empty: only by their keys."""
     workers: int = 1
     body_bytes_max: int = BODY_BYTES_MAX_DEFAULT
+    seal_key: str = ""
+    """Authenticates what clients keep for an upstream between turns; every replica needs the same.
+    Empty: a file in the data folder, made at the first start."""
 
 
 class UpstreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -108,7 +111,9 @@ def parse_config(text: str, environ: Mapping[str, str]) -> Config:
         )
         for name, upstream in config.upstreams.items()
     }
-    config = msgspec.structs.replace(config, upstreams=upstreams)
+    seal_key = _secret(config.server.seal_key, "server.seal_key", environ)
+    server = msgspec.structs.replace(config.server, seal_key=seal_key)
+    config = msgspec.structs.replace(config, upstreams=upstreams, server=server)
     check_config(config)
     return config
 

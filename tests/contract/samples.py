@@ -62,6 +62,7 @@ def grant(
     now: int = 0,
     expires_at: int | None = None,
     models: tuple[str, ...] = (),
+    *,
     env_id: EnvId = ENV,
 ) -> Grant:
     return Grant(

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import pytest
-
 from tests.contract.samples import (
     DAY_MS,
     ENV,
@@ -20,6 +19,7 @@ from tests.contract.samples import (
     need,
     settlement,
 )
+
 from tollbridge.app.ports import (
     AccountStore,
     ControlStore,

@@ -4,8 +4,8 @@ import asyncio
 from pathlib import Path
 
 import pytest
-
 from tests.contract.store_contract import CHECKS, Check
+
 from tollbridge.ledger.audit import AuditReport, audit
 from tollbridge.storage.sqlite import SqliteStore, audit_rows
 

@@ -168,7 +168,9 @@ class Exchange:
             else:
                 self._record, self._model, self._hold = record, model, held
                 message_id = gateway.entropy(12).hex()
-                self._identity = Identity(inbound.request_id, message_id, self._started_at // 1000)
+                self._identity = Identity(
+                    inbound.request_id, message_id, self._started_at // 1000, gateway.seal_key
+                )
                 return
         raise GatewayError(
             ErrorCode.LEDGER_UNAVAILABLE,

@@ -35,3 +35,5 @@ class Gateway:
     settler: Settler
     clock: Clock
     entropy: Entropy
+    seal_key: bytes
+    """See `config.ServerConfig.seal_key`."""

@@ -105,6 +105,30 @@ class Batch:
             )
         self._renew(worker_id, now)
 
+    def abandon(self, admission: Admission) -> None:
+        """Void the hold of an admission, if it was placed: whoever asked for it has gone."""
+        key = (admission.env_id, admission.request_id)
+        if self.connection.execute(_HOLD_LEGS, key).fetchone() is None:
+            return
+        self.settle(
+            Settlement(
+                request_id=admission.request_id,
+                env_id=admission.env_id,
+                key_id=admission.key_id,
+                model=admission.model,
+                upstream="",
+                client_protocol="",
+                stream=False,
+                started_at=admission.now,
+                ended_at=admission.now,
+                usage=TokenUsage(),
+                amount=MicroCredits(0),
+                provenance=Provenance.VOID,
+                outcome="client_gone",
+                price_version="",
+            )
+        )
+
     def recover(self, env_id: EnvId, request_id: RequestId, now: Millis) -> bool:
         """Settle a dead worker's hold at its last checkpoint. False: another one did."""
         found = self.connection.execute(QUERIES["dead_hold"], (env_id, request_id, now)).fetchone()

@@ -43,12 +43,15 @@ Command = Callable[[Batch], T]
 class _Entry(Generic[T]):
     """A command and whoever waits for it."""
 
-    __slots__ = ("_error", "_result", "alone", "command", "future")
+    __slots__ = ("_error", "_result", "alone", "command", "droppable", "future")
 
-    def __init__(self, command: Command[T], future: asyncio.Future[T], *, alone: bool) -> None:
+    def __init__(
+        self, command: Command[T], future: asyncio.Future[T], *, alone: bool, droppable: bool
+    ) -> None:
         self.command = command
         self.future = future
         self.alone = alone
+        self.droppable = droppable
         self._error: Exception | None = None
 
     def run(self, batch: Batch) -> None:
@@ -84,26 +87,30 @@ class GroupCommit:
         self._connection = connection
         self._start_batch = start_batch
         self._queue: deque[_Entry[Any]] = deque()
-        self._scheduled = False
+        self._scheduled_on: asyncio.AbstractEventLoop | None = None
         self._tries = 0
         self._locked_since = 0.0
         self._jitter = os.getpid()
         self.commits = 0
 
-    def submit(self, command: Command[T], *, alone: bool = False) -> asyncio.Future[T]:
+    def submit(
+        self, command: Command[T], *, alone: bool = False, droppable: bool = False
+    ) -> asyncio.Future[T]:
         """Run `command` in the next transaction; the future is done when that is committed.
 
-        `alone` gives it a transaction of its own, in which it may write at any point. A command
-        whose future is cancelled before the transaction begins is not run.
+        `alone` gives it a transaction of its own, in which it may write at any point. A
+        `droppable` command is not run if its future is cancelled before the transaction begins;
+        any other is run even if nobody waits for it any more.
 
         Raises (through the future):
             StoreUnavailableError: the database is away or was locked for `GIVE_UP_S`.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._queue.append(_Entry(command, future, alone=alone))
-        if not self._scheduled:
-            self._scheduled = True
+        self._queue.append(_Entry(command, future, alone=alone, droppable=droppable))
+        # A loop that was closed with a retry pending will not come back to it.
+        if self._scheduled_on is not loop:
+            self._scheduled_on = loop
             loop.call_soon(self._run, loop)
         return future
 
@@ -114,7 +121,7 @@ class GroupCommit:
         if self._queue:
             loop.call_soon(self._run, loop)
         else:
-            self._scheduled = False
+            self._scheduled_on = None
 
     def _take(self) -> list[_Entry[Any]]:
         entries: list[_Entry[Any]] = []
@@ -123,7 +130,7 @@ class GroupCommit:
             if queue[0].alone and entries:
                 break
             entry = queue.popleft()
-            if not entry.future.cancelled():
+            if not (entry.droppable and entry.future.cancelled()):
                 entries.append(entry)
                 if entry.alone:
                     break

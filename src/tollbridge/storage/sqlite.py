@@ -61,9 +61,7 @@ class SqliteStore:
     may lose the last second, never consistency. With `"FULL"` it survives a power cut too, and
     each transaction holds up the event loop for a sync of the disk.
 
-    A caller that is cancelled while it waits for `admit` does not know whether the hold was
-    placed; it should settle the request with an amount of 0, which raises `UnknownHoldError` if
-    it was not.
+    A cancelled `admit` leaves no hold; a cancelled `settle` is committed all the same.
 
     Raises:
         SchemaVersionError: the file is not of this version.
@@ -76,7 +74,12 @@ class SqliteStore:
             self._connection = connect(path, synchronous)
         leases: dict[str, Millis] = {}
         self._group = GroupCommit(self._connection, lambda: Batch(self._connection, leases))
-        self._checkpointer = Checkpointer(path, lambda: self._group.commits)
+        self._checkpointer = Checkpointer(path, lambda: self.commits)
+
+    @property
+    def commits(self) -> int:
+        """Transactions so far; by it, commands per transaction can be told."""
+        return self._group.commits
 
     # AccountStore
 
@@ -92,7 +95,14 @@ class SqliteStore:
 
     async def admit(self, admission: Admission) -> Hold | Refusal:
         """See `AccountStore`."""
-        return await self._group.submit(lambda batch: batch.admit(admission))
+        future = self._group.submit(lambda batch: batch.admit(admission), droppable=True)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            # The hold may have been placed just before, and nobody was told of it.
+            if not future.cancelled() and future.exception() is None:
+                self._group.submit(lambda batch: batch.abandon(admission))
+            raise
 
     async def settle(self, settlement: Settlement) -> Settled:
         """See `AccountStore`."""
@@ -105,20 +115,18 @@ class SqliteStore:
         await self._group.submit(lambda batch: batch.checkpoint(worker_id, checkpoints, now))
 
     async def sweep(self, now: Millis) -> int:
-        """See `AccountStore`. Each hold and pack is a command of its own, so that one which cannot
-        be recovered does not keep the others from it.
+        """See `AccountStore`.
+
+        What is due is looked for on a thread. Each hold and pack is then a command of its own that
+        looks again, so that sweepers do not get in each other's way, and one hold that cannot be
+        recovered does not keep the others from it.
         """
-        with _unavailable():
-            holds: list[tuple[EnvId, RequestId]]
-            packs: list[tuple[EnvId, PackId]]
-            holds = self._connection.execute(QUERIES["dead_holds"], (now,)).fetchall()
-            packs = self._connection.execute(QUERIES["overdue_packs"], (now,)).fetchall()
+        holds, packs, workers = await self._read(lambda c: _due(c, now))
         futures = [self._group.submit(_recover(*hold, now)) for hold in holds]
         futures += [self._group.submit(_expire(*pack, now)) for pack in packs]
         done = await asyncio.gather(*futures)
-        await self._write(
-            lambda connection: connection.execute(QUERIES["delete_dead_workers"], (now,))
-        )
+        if workers:
+            await self._write(lambda c: c.execute(QUERIES["delete_dead_workers"], (now,)))
         return sum(done)
 
     async def close(self, worker_id: str) -> None:
@@ -279,6 +287,15 @@ def _statements(script: str) -> Iterator[str]:
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
+
+
+def _due(
+    connection: sqlite3.Connection, now: Millis
+) -> tuple[list[tuple[EnvId, RequestId]], list[tuple[EnvId, PackId]], list[tuple[str]]]:
+    """Holds of dead workers, packs whose validity ended, and dead workers."""
+    holds = connection.execute(QUERIES["dead_holds"], (now,)).fetchall()
+    packs = connection.execute(QUERIES["overdue_packs"], (now,)).fetchall()
+    return holds, packs, connection.execute(QUERIES["dead_workers"], (now,)).fetchall()
 
 
 def _recover(env_id: EnvId, request_id: RequestId, now: Millis) -> Callable[[Batch], bool]:

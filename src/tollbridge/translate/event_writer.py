@@ -70,15 +70,14 @@ class EventWriter:
 
     def write(self, fragment: str) -> None:
         """A fragment of the open block's text, thinking or arguments."""
-        data = encode(fragment)
-        self._chars += len(fragment)
-        self._bytes += len(data) - 2
-        self._out.append(self._prefix + data + _DELTA_END)
+        self.count(fragment)
+        self._out.append(self._prefix + encode(fragment) + _DELTA_END)
 
     def count(self, text: str) -> None:
-        """Count what was generated and is not shown."""
-        self._chars += len(text)
-        self._bytes += len(text.encode())
+        """Count what was generated, shown or not."""
+        chars = len(text)
+        self._chars += chars
+        self._bytes += chars if text.isascii() else len(text.encode())
 
     def sign(self, signature: str) -> None:
         """The signature of the open thinking block."""

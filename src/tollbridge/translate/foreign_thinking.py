@@ -10,9 +10,9 @@ import re
 import msgspec
 from msgspec import Raw, Struct
 
-from tollbridge.translate.members import read_members, write_member
+from tollbridge.translate.members import write_member
 from tollbridge.translate.signatures import SIGNATURE_PREFIX, is_own_signature
-from tollbridge.wire.codec import encode
+from tollbridge.wire.codec import decode, encode
 
 _SUSPECT = re.compile(rb'"signature"\s*:\s*"(?:"|%b)' % re.escape(SIGNATURE_PREFIX.encode()))
 
@@ -22,8 +22,8 @@ class _Block(Struct):
     signature: str | None = None
 
 
-_messages_decoder = msgspec.json.Decoder(list[Raw])
-_blocks_decoder = msgspec.json.Decoder(list[Raw])
+_raws_decoder = msgspec.json.Decoder(list[Raw])
+_turn_decoder = msgspec.json.Decoder(dict[str, Raw])
 _block_decoder = msgspec.json.Decoder(_Block)
 
 
@@ -37,19 +37,23 @@ def drop_foreign_thinking(members: dict[str, Raw]) -> None:
 
     If a turn that is still in its tool loop has lost its thinking, thinking is turned off for this
     one request: Anthropic wants such a turn to begin with it.
+
+    Raises:
+        GatewayError: BODY_INVALID or FIELD_INVALID for turns and blocks that are no objects.
     """
     turns = []
     in_loop = True
     lost_in_loop = False
-    for raw in reversed(_messages_decoder.decode(members["messages"])):
-        turn = read_members(raw)
+    messages = decode(bytes(members["messages"]), _raws_decoder)
+    for raw in reversed(messages):
+        turn = decode(bytes(raw), _turn_decoder)
         content = bytes(turn.get("content", Raw(b"")))
         if not content.startswith(b"["):
             in_loop = in_loop and turn.get("role") == Raw(b'"assistant"')
             turns.append(raw)
             continue
-        blocks = _blocks_decoder.decode(content)
-        looks = [_block_decoder.decode(block) for block in blocks]
+        blocks = decode(content, _raws_decoder)
+        looks = [decode(bytes(block), _block_decoder) for block in blocks]
         pairs = zip(blocks, looks, strict=True)
         kept = [block for block, look in pairs if not _is_foreign(look)]
         if turn.get("role") == Raw(b'"user"'):

@@ -18,7 +18,7 @@ from tollbridge.translate.foreign_thinking import (
 )
 from tollbridge.translate.members import read_members, rename_model, write_member
 from tollbridge.translate.relay import Relay
-from tollbridge.wire.codec import decode_answer, encode
+from tollbridge.wire.codec import decode, decode_answer, encode
 from tollbridge.wire.messages.responses import ErrorDetail, Usage
 from tollbridge.wire.sse import BOUNDARY, encode_event, parse_block
 
@@ -49,6 +49,7 @@ class _Thinking(Struct):
     budget_tokens: int = 0
 
 
+_thinking_decoder = msgspec.json.Decoder(_Thinking | None)
 _answer_decoder = msgspec.json.Decoder(_Answer)
 _raws_decoder = msgspec.json.Decoder(list[Raw])
 
@@ -112,7 +113,7 @@ def _cap_thinking(members: dict[str, Raw], max_tokens: int) -> None:
     """Messages refuses a thinking budget that is not below `max_tokens`."""
     if "thinking" not in members:
         return
-    thinking = msgspec.json.decode(members["thinking"], type=_Thinking | None)
+    thinking = decode(bytes(members["thinking"]), _thinking_decoder)
     if thinking is None or thinking.type != "enabled" or thinking.budget_tokens < max_tokens:
         return
     if max_tokens > THINKING_BUDGET_MIN:

@@ -232,7 +232,12 @@ def _effort(request: ChatRequest) -> str | None:
     if request.reasoning_effort is not None:
         return request.reasoning_effort
     if isinstance(request.thinking, Raw):
-        thinking = msgspec.json.decode(request.thinking, type=Thinking | None)
+        try:
+            thinking = msgspec.json.decode(request.thinking, type=Thinking | None)
+        except msgspec.ValidationError as error:
+            raise GatewayError(
+                ErrorCode.FIELD_INVALID, f"thinking: {error}.", field="thinking"
+            ) from None
         if thinking is not None:
             off = thinking.type == "disabled"
             return "none" if off else effort_of_budget(thinking.budget_tokens or 4_096)

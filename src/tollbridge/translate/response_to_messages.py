@@ -3,19 +3,13 @@
 So that an answer is the same streamed and unstreamed, it is not written twice.
 """
 
-import msgspec
-
 from tollbridge.translate.bridge import Reply
 from tollbridge.translate.chat_answers import read_completion
+from tollbridge.translate.message_collector import MessageCollector
 from tollbridge.translate.stream_to_messages import Answer, StreamToMessages
 from tollbridge.wire.chat.chunks import Chunk, ChunkChoice, ChunkDelta
 from tollbridge.wire.chat.responses import Choice, Completion
 from tollbridge.wire.codec import encode
-from tollbridge.wire.messages.events import Event
-from tollbridge.wire.messages.fold import fold
-from tollbridge.wire.sse import SSEDecoder
-
-_events = msgspec.json.Decoder(Event)
 
 
 def completion_to_message(body: bytes, answer: Answer) -> Reply:
@@ -25,13 +19,13 @@ def completion_to_message(body: bytes, answer: Answer) -> Reply:
         GatewayError: the body is no answer, an error in disguise, or says that the upstream gave
             up.
     """
-    stream = StreamToMessages(answer)
+    collector = MessageCollector()
+    stream = StreamToMessages(answer, collector)
     stream.take_chunk(_as_chunk(read_completion(body)))
-    written = stream.close()
+    stream.close()
     if stream.failure is not None:
         raise stream.failure
-    message = fold(_events.decode(event.data) for event in SSEDecoder().feed(written))
-    return Reply(encode(message), stream.usage, stream.counted_output)
+    return Reply(encode(collector.message), stream.usage, stream.counted_output)
 
 
 def _as_chunk(completion: Completion) -> Chunk:

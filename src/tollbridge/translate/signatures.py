@@ -72,7 +72,7 @@ def upstream_tool_id(client_id: str) -> str:
     except ValueError:
         return client_id
     # Whatever merely looks like ours stays as it is, call and result alike.
-    return original if client_tool_id(original) == client_id else client_id
+    return original if original and client_tool_id(original) == client_id else client_id
 
 
 def _tag(key: bytes, packed: bytes) -> bytes:

@@ -13,6 +13,7 @@ from tollbridge.translate.chat_answers import read_chunk, reasoning_text
 from tollbridge.translate.counting import usage_from_chat
 from tollbridge.translate.event_writer import EventWriter
 from tollbridge.translate.failures import failure_from_event
+from tollbridge.translate.message_collector import Writer
 from tollbridge.translate.open_calls import OpenCall, OpenCalls
 from tollbridge.translate.signatures import client_tool_id, sign_thinking
 from tollbridge.translate.stops import finish_word, stop_reason
@@ -92,13 +93,13 @@ STEPS: dict[tuple[Open, Open], tuple[Step, ...]] = {
 class StreamToMessages:
     """The state of one stream; a `bridge.StreamBridge`."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, writer: Writer | None = None) -> None:
         self.usage: TokenUsage | None = None
         self.failure: GatewayError | None = None
         self.finished = False
         self._answer = answer
         self._sse = SSEDecoder()
-        self._writer = EventWriter()
+        self._writer = writer or EventWriter()
         self._ended = False
         self._open = Open.NOTHING
         self._calls = OpenCalls()
@@ -243,7 +244,13 @@ class StreamToMessages:
                 self._late_text.append(text)
                 return
             self._become(Open.TEXT)
+            text = self._take_late_text() + text
         self._writer.write(text)
+
+    def _take_late_text(self) -> str:
+        text = "".join(self._late_text)
+        self._late_text.clear()
+        return text
 
     def _take_tagged(self, thought: str, text: str) -> None:
         if self._tags is not None and self._tags.done:
@@ -353,7 +360,7 @@ class StreamToMessages:
         self._become(Open.NOTHING)
         if self._late_text:
             self._become(Open.TEXT)
-            self._writer.write("".join(self._late_text))
+            self._writer.write(self._take_late_text())
             self._become(Open.NOTHING)
         if not self._writer.begun:
             self._begin()

@@ -66,6 +66,10 @@ INSERT INTO workers (worker_id, lease_until) VALUES (?1, ?2)
 -- The worker has stopped.
 DELETE FROM workers WHERE worker_id = ?1;
 
+-- name: dead_workers
+-- Workers whose lease ran out.
+SELECT worker_id FROM workers WHERE lease_until <= ?1;
+
 -- name: delete_dead_workers
 -- Workers whose lease ran out and whose holds are all recovered.
 DELETE FROM workers

@@ -1,0 +1,149 @@
+import itertools
+
+import pytest
+from msgspec.structs import replace
+
+from tollbridge.ledger.machine import (
+    Ending,
+    HoldPlan,
+    Transfer,
+    draw_order,
+    expire,
+    place_hold,
+    settle,
+)
+from tollbridge.ledger.model import Leg, Need, Pack, Refusal, TransferKind
+
+
+def pack(pack_id: str, available: int, **fields: object) -> Pack:
+    accounts = {name: fields.pop(name, 0) for name in ("held", "spent", "expired")}
+    return Pack(
+        env_id="acme",
+        pack_id=pack_id,
+        granted=available + sum(accounts.values()),
+        available=available,
+        granted_at=fields.pop("granted_at", 0),
+        **accounts,
+        **fields,
+    )
+
+
+def test_packs_are_drawn_soonest_to_expire_first_then_oldest() -> None:
+    ordered = [
+        pack("soon", 1, expires_at=5, granted_at=9),
+        pack("z-old", 1, expires_at=7, granted_at=1),
+        pack("same", 1, expires_at=7, granted_at=2),
+        pack("same-too", 1, expires_at=7, granted_at=2),
+        pack("never", 1),
+    ]
+    for shuffled in itertools.permutations(ordered):
+        assert draw_order(shuffled, "m", 0) == ordered
+
+
+def test_expired_and_out_of_scope_packs_are_not_drawn() -> None:
+    over = pack("over", 1, expires_at=5)
+    begun = pack("begun", 0, expires_at=9, held=1, expired=1)
+    other = pack("other", 1, models=("n", "o"))
+    mine = pack("mine", 1, models=("m",))
+    assert draw_order([over, begun, other, mine], "m", 5) == [mine]
+    assert draw_order([over, begun], "m", 4) == [over]
+
+
+def test_a_hold_spans_packs_and_skips_empty_ones() -> None:
+    plan = place_hold([pack("a", 30), pack("b", 0, held=9), pack("c", 40)], Need(10, 1, 50, 5))
+    assert isinstance(plan, HoldPlan)
+    assert plan.legs == (Leg("a", 30), Leg("c", 30))
+    assert (plan.output_tokens, plan.available) == (50, 10)
+    assert [(p.pack_id, p.available, p.held) for p in plan.packs] == [("a", 0, 30), ("c", 10, 30)]
+    assert plan.transfers == (
+        Transfer(TransferKind.HOLD, 0, "a", 30),
+        Transfer(TransferKind.HOLD, 1, "c", 30),
+    )
+
+
+@pytest.mark.parametrize(
+    ("available", "held", "expected"),
+    [
+        (110, 0, (50, 0)),
+        (109, 0, (49, 1)),
+        (20, 0, (5, 0)),
+        (19, 1, Refusal.HELD),
+        (19, 0, Refusal.EXHAUSTED),
+        (0, 20, Refusal.HELD),
+    ],
+)
+def test_the_output_is_capped_down_to_its_floor(
+    available: int, held: int, expected: object
+) -> None:
+    plan = place_hold([pack("a", available, held=held)], Need(10, 2, 50, 5))
+    if isinstance(plan, HoldPlan):
+        assert (plan.output_tokens, plan.available) == expected
+    else:
+        assert plan is expected
+
+
+def test_a_free_need_is_held_without_packs() -> None:
+    assert place_hold([], Need(0, 0, 50, 5)) == HoldPlan((), 50, 0, (), ())
+
+
+def test_every_small_settlement_adds_up() -> None:
+    """All worlds of two packs with small balances, all charges."""
+    for first, second, spare, amount, now in itertools.product(
+        range(1, 4), range(3), range(3), range(9), (0, 5)
+    ):
+        packs = [pack("a", spare, held=first, expires_at=5), pack("b", spare, held=second)]
+        legs = [Leg("a", first)] + ([Leg("b", second)] if second else [])
+        ending = settle(legs, packs, "m", amount, now)
+        after = {p.pack_id: p for p in packs} | {p.pack_id: p for p in ending.packs}
+        spent = sum(p.spent for p in after.values())
+        assert spent + ending.overrun == amount
+        assert sum(p.held for p in after.values()) == 0
+        assert all(transfer.amount > 0 for transfer in ending.transfers)
+        if ending.overrun:
+            assert all(not p.available for p in after.values())
+        if now == 5:
+            assert after["a"].available == 0
+            assert after["a"].spent <= first
+
+
+def test_a_charge_above_the_hold_is_spent_then_overrun() -> None:
+    packs = [pack("a", 0, held=10), pack("b", 5), pack("n", 99, models=("n",))]
+    ending = settle([Leg("a", 10)], packs, "m", 18, 0)
+    assert ending.overrun == 3
+    assert ending.transfers == (
+        Transfer(TransferKind.POST, 0, "a", 10),
+        Transfer(TransferKind.SPEND, 0, "b", 5),
+        Transfer(TransferKind.OVERRUN, 0, None, 3),
+    )
+
+
+def test_a_charge_of_nothing_voids_every_leg() -> None:
+    packs = [pack("a", 0, held=10), pack("b", 5, held=5)]
+    ending = settle([Leg("a", 10), Leg("b", 5)], packs, "m", 0, 0)
+    assert [transfer.kind for transfer in ending.transfers] == [TransferKind.VOID] * 2
+    assert [(p.available, p.held) for p in ending.packs] == [(10, 0), (10, 0)]
+
+
+def test_a_free_exchange_moves_nothing() -> None:
+    assert settle([], [pack("a", 5)], "m", 0, 0) == Ending((), (), 0)
+
+
+def test_credits_expire_when_their_time_has_come() -> None:
+    valid = pack("a", 5, held=3, expires_at=9)
+    assert expire(valid, 8) is valid
+    over = expire(valid, 9)
+    assert (over.available, over.held, over.expired) == (0, 3, 5)
+    assert expire(over, 9) is over
+    assert expire(pack("b", 5), 10**15).available == 5
+
+
+def test_a_hold_cannot_end_twice() -> None:
+    after = settle([Leg("a", 10)], [pack("a", 0, held=10)], "m", 4, 0).packs
+    with pytest.raises(AssertionError, match="a hold ends once"):
+        settle([Leg("a", 10)], after, "m", 4, 0)
+
+
+def test_a_broken_pack_is_noticed() -> None:
+    broken = replace(pack("a", 50), granted=49)
+    with pytest.raises(AssertionError):
+        place_hold([broken], Need(1, 0, 0, 0))

@@ -1,0 +1,193 @@
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tollbridge.app.ports import StoreUnavailableError
+from tollbridge.storage import group_commit
+from tollbridge.storage.batch import Batch
+from tollbridge.storage.group_commit import COMMANDS_MAX, GroupCommit
+from tollbridge.storage.sqlite import connect
+
+
+class Notes:
+    """A queue over a file whose only table takes distinct, positive numbers."""
+
+    def __init__(self, path: Path) -> None:
+        self.connection = connect(path, "NORMAL")
+        self.connection.execute("CREATE TABLE notes (n INTEGER PRIMARY KEY CHECK (n > 0))")
+        self.batches = 0
+        self.group = GroupCommit(self.connection, self.start)
+
+    def start(self) -> Batch:
+        self.batches += 1
+        return NotesBatch(self.connection, {})
+
+    def add(self, number: int, **options: bool) -> asyncio.Future[int]:
+        def command(batch: NotesBatch) -> int:
+            if number == 13:
+                raise LookupError("unlucky")
+            batch.rows.append((number,))
+            return number * 10
+
+        return self.group.submit(command, **options)
+
+    def numbers(self) -> list[int]:
+        return [n for (n,) in self.connection.execute("SELECT n FROM notes ORDER BY n")]
+
+
+class NotesBatch(Batch):
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*arguments)
+        self.rows = []
+
+    def flush(self) -> None:
+        self.connection.executemany("INSERT INTO notes VALUES (?)", self.rows)
+
+
+@pytest.fixture
+def notes(tmp_path: Path):
+    notes = Notes(tmp_path / "notes.db")
+    yield notes
+    notes.connection.close()
+
+
+async def gathered(*futures: asyncio.Future[int]) -> list[int | BaseException]:
+    return await asyncio.gather(*futures, return_exceptions=True)
+
+
+def test_one_tick_is_one_transaction(notes: Notes) -> None:
+    async def scenario() -> None:
+        assert await gathered(*map(notes.add, range(1, 6))) == [10, 20, 30, 40, 50]
+        assert await notes.add(6) == 60
+
+    asyncio.run(scenario())
+    assert notes.numbers() == [1, 2, 3, 4, 5, 6]
+    assert (notes.batches, notes.group.commits) == (2, 2)
+
+
+def test_a_transaction_is_bounded(notes: Notes) -> None:
+    async def scenario() -> None:
+        await gathered(*map(notes.add, range(1, 2 * COMMANDS_MAX + 2)))
+
+    asyncio.run(scenario())
+    assert len(notes.numbers()) == 2 * COMMANDS_MAX
+    assert notes.batches == 3
+
+
+def test_a_failing_command_does_not_fail_its_neighbours(notes: Notes) -> None:
+    async def scenario() -> list:
+        return await gathered(notes.add(12), notes.add(13), notes.add(14))
+
+    first, second, third = asyncio.run(scenario())
+    assert (first, third) == (120, 140)
+    assert isinstance(second, LookupError)
+    assert notes.numbers() == [12, 14]
+    assert notes.batches == 1
+
+
+@pytest.mark.parametrize(("bad", "error"), [(-1, sqlite3.IntegrityError), (2**70, OverflowError)])
+def test_a_refused_write_does_not_fail_its_neighbours(
+    notes: Notes, bad: int, error: type[Exception]
+) -> None:
+    async def scenario() -> list:
+        return await gathered(notes.add(1), notes.add(bad), notes.add(2), notes.add(2))
+
+    results = asyncio.run(scenario())
+    assert results[0] == 10
+    assert isinstance(results[1], error)
+    assert results[2] == 20
+    assert isinstance(results[3], sqlite3.IntegrityError)
+    assert notes.numbers() == [1, 2]
+    assert not notes.connection.in_transaction
+
+
+def test_a_command_may_have_a_transaction_of_its_own(notes: Notes) -> None:
+    def half(batch: Batch) -> None:
+        batch.connection.execute("INSERT INTO notes VALUES (99)")
+        raise LookupError("after the write")
+
+    async def scenario() -> list:
+        alone = notes.group.submit(half, alone=True)
+        return await gathered(notes.add(1), alone, notes.add(2), notes.add(3, alone=True))
+
+    results = asyncio.run(scenario())
+    assert isinstance(results[1], LookupError)
+    assert notes.numbers() == [1, 2, 3]
+    assert notes.batches == 3
+
+
+def test_only_a_droppable_command_needs_someone_who_waits(notes: Notes) -> None:
+    async def scenario() -> None:
+        notes.add(1, droppable=True).cancel()
+        notes.add(2).cancel()
+        await notes.add(3)
+
+    asyncio.run(scenario())
+    assert notes.numbers() == [2, 3]
+
+
+def test_a_lock_is_waited_for_without_blocking_the_loop(notes: Notes, tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "notes.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    async def scenario() -> None:
+        waiting = notes.add(1)
+        for _ in range(5):
+            await asyncio.sleep(0.002)
+        later = notes.add(2)
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        other.execute("ROLLBACK")
+        assert await gathered(waiting, later) == [10, 20]
+
+    asyncio.run(scenario())
+    other.close()
+    assert notes.numbers() == [1, 2]
+    assert notes.group.commits == 1, "what arrived meanwhile joined"
+
+
+def test_a_lock_that_lasts_is_told(
+    notes: Notes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "GIVE_UP_S", 0.01)
+    other = sqlite3.connect(tmp_path / "notes.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    async def scenario() -> None:
+        for error in await gathered(notes.add(1), notes.add(2)):
+            assert isinstance(error, StoreUnavailableError)
+            assert isinstance(error.__cause__, sqlite3.OperationalError)
+        other.execute("ROLLBACK")
+        assert await notes.add(3) == 30
+
+    asyncio.run(scenario())
+    other.close()
+    assert notes.numbers() == [3]
+
+
+def test_a_broken_database_is_away_for_all(notes: Notes) -> None:
+    async def scenario() -> list:
+        notes.connection.execute("DROP TABLE notes")
+        return await gathered(notes.add(1), notes.add(2))
+
+    assert [type(error) for error in asyncio.run(scenario())] == [StoreUnavailableError] * 2
+    assert not notes.connection.in_transaction
+
+
+def test_a_loop_that_ends_with_a_retry_pending_blocks_nobody(notes: Notes, tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "notes.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    async def leave() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(notes.add(1), timeout=0.001)
+
+    async def come_back() -> None:
+        assert await notes.add(2) == 20
+
+    asyncio.run(leave())
+    other.close()
+    asyncio.run(come_back())
+    assert notes.numbers() == [1, 2]
