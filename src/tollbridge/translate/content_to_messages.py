@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from base64 import b64decode
 
 import msgspec
 from msgspec import Raw
@@ -61,7 +62,7 @@ class Conversation:
                 blocks = self._texts(message, where)
                 if leading:
                     self.system += blocks
-                else:
+                elif blocks:
                     self._add_late_system(blocks)
                 continue
             leading = False
@@ -127,12 +128,14 @@ class Conversation:
     def _add_late_system(self, blocks: list[Block]) -> None:
         # Hoisting it would rewrite the start of the prompt, which is cached. Between tool results
         # it has no place, so that it follows them as text.
-        after_user = bool(self._results or self._others) or (
-            bool(self.turns) and self.turns[-1].role != "assistant"
-        )
+        after_user = bool(self._results or self._others)
         if self._abilities.system_in_place and after_user and not self._pending:
             self._end_user_turn()
             self.turns.append(Turn(role="system", content=blocks))
+            return
+        last = self.turns[-1] if self.turns and not after_user else None
+        if last is not None and last.role == "system" and isinstance(last.content, list):
+            last.content += blocks
             return
         for block in blocks:
             block.text = f"<system>\n{block.text}\n</system>"
@@ -305,12 +308,17 @@ def _document(part: Part, where: str) -> Block:
             f"{where}: a file must come with `file_data`; the upstream cannot see uploaded files.",
             field=where,
         )
-    url = file.file_data
-    if url.startswith("data:"):
-        _, data = _data_uri(url, f"{where}.file_data")
+    media_type, data = "application/pdf", file.file_data
+    if data.startswith("data:"):
+        media_type, data = _data_uri(data, f"{where}.file_data")
+    if media_type.startswith("text/"):
+        try:
+            text = b64decode(data).decode()
+        except ValueError:
+            raise _invalid(f"{where}.file_data", "this is not base64 of UTF-8 text") from None
+        source = Source(type="text", media_type="text/plain", data=text)
     else:
-        data = url
-    source = Source(type="base64", media_type="application/pdf", data=data)
+        source = Source(type="base64", media_type=media_type, data=data)
     return Block(type="document", source=source, title=file.filename)
 
 

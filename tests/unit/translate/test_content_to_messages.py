@@ -246,6 +246,23 @@ def test_images_are_what_their_bytes_say() -> None:
     ]
 
 
+def test_a_text_file_is_a_text_document() -> None:
+    data = "data:text/csv;base64,YSzDqQ=="
+    source = {"type": "text", "media_type": "text/plain", "data": "a,é"}
+    assert turns([user([{"type": "file", "file": {"file_data": data}}])]) == [
+        ("user", [{"type": "document", "source": source}])
+    ]
+
+
+def test_system_messages_one_after_another_are_one_turn() -> None:
+    system = [{"role": "system", "content": said} for said in ("a", "", "b")]
+    assert turns([user("x"), *system], NEW)[1:] == [("system", [text("a"), text("b")])]
+    assert turns([user("x"), *system])[0] == (
+        "user",
+        [text("x"), text("<system>\na\n</system>"), text("<system>\nb\n</system>")],
+    )
+
+
 def test_a_file_is_a_document() -> None:
     part = {
         "type": "file",
@@ -275,6 +292,11 @@ def test_a_file_is_a_document() -> None:
             user([{"type": "file", "file": {"file_id": "f"}}]),
             ErrorCode.FIELD_UNSUPPORTED,
             "messages[1].content[0].file",
+        ),
+        (
+            user([{"type": "file", "file": {"file_data": "data:text/plain;base64,/w=="}}]),
+            ErrorCode.FIELD_INVALID,
+            "messages[1].content[0].file.file_data",
         ),
         ({"role": "robot", "content": "x"}, ErrorCode.FIELD_INVALID, "messages[1].role"),
         ({"role": "tool", "content": "x"}, ErrorCode.FIELD_INVALID, "messages[1].tool_call_id"),

@@ -7,6 +7,8 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from openai.lib.streaming.chat import ChatCompletionStreamState
+from openai.types.chat import ChatCompletionChunk
 
 from tollbridge.errors import ErrorCode
 from tollbridge.translate.bridge import Ask, Identity
@@ -206,6 +208,35 @@ def test_a_custom_call_is_told_when_it_is_whole() -> None:
     sent = run(*tool(0, '{"inp', 'ut": "a\\nb"}', name="p"), *end("tool_use"))
     call = {"index": 0, "id": "t0", "type": "custom", "custom": {"name": "p", "input": "a\nb"}}
     assert deltas(sent)[0] == {"role": "assistant", "tool_calls": [call]}
+
+
+def test_interleaved_custom_calls_keep_their_indices() -> None:
+    first, second = tool(0, '{"input":"a"}', name="p"), tool(1, '{"input":"b"}', name="p")
+    sent = run(first[0], second[0], *first[1:], *second[1:], *end("tool_use"))
+    calls = [delta["tool_calls"][0] for delta in deltas(sent)[:-1]]
+    assert [(call["index"], call["custom"]["input"]) for call in calls] == [(0, "a"), (1, "b")]
+
+
+def test_litellm_33224_a_delta_of_another_kind_does_not_leak_into_a_block() -> None:
+    stray = {"type": "thinking_delta", "thinking": "secret"}
+    sent = run(*block(0, {"type": "text", "text": ""}, stray, {"text": "a"}), *end())
+    assert deltas(sent) == [{"role": "assistant", "content": "a"}, {}]
+
+
+def test_the_official_accumulator_reads_the_stream() -> None:
+    events = [*thinking(0, "hm"), *text(1, "Hel", "lo"), *tool(2, '{"a":', "1}"), *tool(3)]
+    sent = run(*events, *end("tool_use"), include_usage=True)
+    state: ChatCompletionStreamState[None] = ChatCompletionStreamState()
+    for chunk in sent[:-1]:
+        state.handle_chunk(ChatCompletionChunk.model_validate(chunk))
+    got = state.get_final_completion()
+    message = got.choices[0].message
+    assert (message.role, message.content) == ("assistant", "Hello")
+    calls = [(c.id, c.function.name, c.function.arguments) for c in message.tool_calls or []]
+    assert calls == [("t2", "f", '{"a":1}'), ("t3", "f", "{}")]
+    assert got.choices[0].finish_reason == "tool_calls"
+    assert got.usage is not None
+    assert got.usage.total_tokens == 17
 
 
 def test_a_legacy_client_gets_one_function_call() -> None:
