@@ -73,6 +73,7 @@ class World:
             settler=settler,
             clock=lambda: self.now,
             entropy=secrets.token_bytes,
+            seal_key=bytes(32),
         )
         self.application = Application(self.gateway)
         self.key = ""
