@@ -34,9 +34,11 @@ def _reduce(holder: object) -> bool:
         if not isinstance(block, dict):
             continue
         kind = block.get("type")
+        if not isinstance(kind, str):
+            continue
         if kind in _CORE:
             changed = _reduce(block) or changed
-        elif isinstance(kind, str) and len(block) > 1:
+        elif len(block) > 1:
             block.clear()
             block["type"] = kind
             changed = True
