@@ -32,7 +32,7 @@ TEMPLATE = """\
 {{- '<|im_start|>system\n' + first + '# Tools\n\nYou may call functions.\n<tools>' }}
 {%- for tool in tools %}{{- '\n' + (tool | tojson) }}{% endfor %}
 {{- '\n</tools>\n\nFor each call, return a JSON object within <tool_call></tool_call> tags:\n' }}
-{{- '<tool_call>\n{"name": <name>, "arguments": <arguments>}\n</tool_call><|im_end|>\n' }}
+{{- '<tool_call>{"name": <name>, "arguments": <arguments>}</tool_call><|im_end|>\n' }}
 {%- elif first %}
 {{- '<|im_start|>system\n' + first + '<|im_end|>\n' }}
 {%- endif %}
@@ -48,9 +48,9 @@ TEMPLATE = """\
 {%- endif %}
 {%- if message.content %}{{- message.content }}{% endif %}
 {%- for call in message.tool_calls or [] %}
-{{- '\n<tool_call>\n{"name": "' + call.function.name + '", "arguments": ' }}
+{{- '<tool_call>{"name": "' + call.function.name + '", "arguments": ' }}
 {{- call.function.arguments if call.function.arguments is string else call.function.arguments | tojson }}
-{{- '}\n</tool_call>' }}
+{{- '}</tool_call>' }}
 {%- endfor %}
 {{- '<|im_end|>\n' }}
 {%- elif message.role == 'tool' %}
