@@ -32,6 +32,7 @@ def main() -> None:
     params.port = 0
     params.use_jinja = True
     params.warmup = False
+    params.sampling.seed = 7  # the same answer to the same question
     params.endpoint_slots = params.endpoint_metrics = True
     server = xllamacpp.Server(params)
     print(json.dumps({"root_url": server.listening_address}), flush=True)

@@ -1,8 +1,9 @@
 """A language model of a third of a megabyte, for the real engine: it babbles in whole words.
 
-The weights are random but for one trick: the first dimension of every embedding is one large
+The weights are random but for two tricks. The first dimension of every embedding is one large
 constant that no layer touches, so that the output layer's weights for it act as a bias for each
-token. Words are likely, bytes that break UTF-8 never come, a turn ends after a few dozen tokens.
+token: words are likely, bytes that break UTF-8 never come, a turn ends after a few dozen tokens.
+And the end of a turn looks like the end of a tool call, so that it mostly follows one.
 """
 
 import random
@@ -70,7 +71,7 @@ TEMPLATE = """\
 for a system message that is not the first."""
 
 TAGS = ("<think>", "</think>", "<tool_call>", "</tool_call>")
-TAG_BIASES = {"</think>": 1.0, "<tool_call>": 1.5}
+TAG_BIASES = {"</think>": 1.0, "<tool_call>": 1.5, "</tool_call>": 0.0}
 SPECIALS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 NORMAL, CONTROL, USER_DEFINED = 1, 3, 4
 """Token types of the format."""
@@ -79,7 +80,8 @@ NORMAL, CONTROL, USER_DEFINED = 1, 3, 4
 def write_tiny_gguf(path: Path, *, context: int, seed: int = 1) -> None:
     """Write the model to a file."""
     tokens, types, merges, biases = _vocabulary()
-    tensors = list(_tensors(biases, random.Random(seed)))
+    end_of_call, end_of_turn = tokens.index("</tool_call>"), tokens.index("<|im_end|>")
+    tensors = list(_tensors(biases, (end_of_call, end_of_turn), random.Random(seed)))
     values: list[tuple[str, object]] = [
         ("general.architecture", "llama"),
         ("general.name", "tiny"),
@@ -153,6 +155,8 @@ def _byte_bias(byte: int) -> float:
     text = chr(byte)
     if text == '"':
         return 1.0
+    if text == "<":
+        return -9.0  # the tags are tokens of their own
     if text.isascii() and text.isalnum():
         return -1.0
     return -2.0 if 32 <= byte < 127 else NEVER
@@ -166,7 +170,9 @@ class Tensor(NamedTuple):
     floats: list[float]
 
 
-def _tensors(biases: list[float], entropy: random.Random) -> Iterator[Tensor]:
+def _tensors(
+    biases: list[float], follows: tuple[int, int], entropy: random.Random
+) -> Iterator[Tensor]:
     size = len(biases)
 
     def gauss(columns: int, rows: int, spread: float, first: str = "") -> list[float]:
@@ -186,6 +192,9 @@ def _tensors(biases: list[float], entropy: random.Random) -> Iterator[Tensor]:
     for token, bias in enumerate(biases):
         embedding[token * WIDTH] = CONSTANT
         output[token * WIDTH] = bias / constant
+    before, after = (token * WIDTH for token in follows)
+    for dimension in range(1, WIDTH):
+        output[after + dimension] += 1.5 * embedding[before + dimension]
     ones = [1.0] * WIDTH
     yield Tensor("token_embd.weight", (WIDTH, size), embedding)
     yield Tensor("output_norm.weight", (WIDTH,), ones)

@@ -1,6 +1,7 @@
 """`tollbridge serve`: the gateway, ready to be used within a minute of nothing."""
 
 import errno
+import multiprocessing
 import secrets
 import socket
 import threading
@@ -55,13 +56,16 @@ def serve(
     opening = with_store(
         data, lambda store: _open(store, what, root_url), as_json=as_json, create=True
     )
-    announcer = threading.Thread(target=_announce, args=(opening, host, port, as_json), daemon=True)
+    workers = workers or what.server.workers
+    announcer = threading.Thread(
+        target=_announce, args=(opening, host, port, workers, as_json), daemon=True
+    )
     announcer.start()
     listen(
         partial(load_worker, Settings(what, data, demo_pace_ms)),
         host=host,
         port=port,
-        workers=workers or what.server.workers,
+        workers=workers,
     )
 
 
@@ -104,8 +108,12 @@ async def _open(store: SqliteStore, what: Config, root_url: str) -> Opening:
     )
 
 
-def _announce(opening: Opening, host: str, port: int, as_json: bool) -> None:
+def _announce(opening: Opening, host: str, port: int, workers: int, as_json: bool) -> None:
     """Print once the gateway answers: what is announced before may never come."""
+    # The workers are forks: a lock that this thread held meanwhile, say on a module that it
+    # imports, would stay locked in them for good.
+    while len(multiprocessing.active_children()) < workers:
+        time.sleep(POLL_S)
     while not _answers(host, port):
         time.sleep(POLL_S)
     if as_json:
