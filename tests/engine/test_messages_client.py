@@ -162,8 +162,10 @@ def test_a_prefill_is_continued_and_not_repeated(engine: Engine, stream: bool):
 def test_thinking_is_shown_when_asked_for_and_only_then(engine: Engine):
     def kinds(thinking: dict) -> set[str]:
         found: set[str] = set()
-        for _ in range(5):
-            message = engine.messages.messages.create(**body(thinking=thinking, max_tokens=60))
+        for word in ("Ho", "Ahoy", "Who goes there?"):
+            turns = [{"role": "user", "content": word}]
+            asked = body(thinking=thinking, messages=turns, max_tokens=60)
+            message = engine.messages.messages.create(**asked)
             found |= {block.type for block in message.content}
         return found
 

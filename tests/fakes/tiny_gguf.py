@@ -155,8 +155,8 @@ def _byte_bias(byte: int) -> float:
     text = chr(byte)
     if text == '"':
         return 1.0
-    if text == "<":
-        return -9.0  # the tags are tokens of their own
+    if text in "<,":
+        return -9.0  # the tags are tokens of their own; after a call the grammar offers a comma
     if text.isascii() and text.isalnum():
         return -1.0
     return -2.0 if 32 <= byte < 127 else NEVER
