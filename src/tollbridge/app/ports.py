@@ -29,6 +29,10 @@ Entropy = Callable[[int], bytes]
 """That many random bytes, fit for secrets."""
 
 
+CountText = Callable[[str], int]
+"""Tokens of a text. Takes milliseconds: called in a thread of its own."""
+
+
 class StoreUnavailableError(Exception):
     """The database is away. The caller fails closed: nothing is served that cannot be charged."""
 

@@ -11,6 +11,10 @@ OWN_HEADERS = frozenset(
 )
 """Decided here alone: a second `content-length` is how requests are smuggled."""
 
+LEAVES_BASE = "/.."
+"""A path that begins so leaves the base URL's last segment, as in the reference of a page: some
+servers have endpoints beside their `/v1`."""
+
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -31,6 +35,8 @@ def encode_head(request: UpstreamRequest, prefix: str, static: str) -> bytes:
             repeated, for it may be a secret.
     """
     path = request.path
+    if path.startswith(LEAVES_BASE):
+        prefix, path = prefix.rpartition("/")[0], path.removeprefix(LEAVES_BASE)
     if not (path.isascii() and path.isprintable() and " " not in path):
         raise ValueError("path: must be printable ASCII without spaces")
     lines = [
