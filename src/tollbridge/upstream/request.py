@@ -18,13 +18,14 @@ servers have endpoints beside their `/v1`."""
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
-def static_lines(origin: Origin) -> str:
+def static_lines(origin: Origin, *, keep_alive: bool = True) -> str:
     """The header lines that are the same in every request to this origin.
 
     No compression is asked for: a compressed event stream is held back by most servers until a
     block is full, and its usage could not be read without unpacking.
     """
-    return f"host: {origin.authority}\r\nuser-agent: tollbridge\r\naccept-encoding: identity"
+    lines = f"host: {origin.authority}\r\nuser-agent: tollbridge\r\naccept-encoding: identity"
+    return lines if keep_alive else f"{lines}\r\nconnection: close"
 
 
 def encode_head(request: UpstreamRequest, prefix: str, static: str) -> bytes:

@@ -24,6 +24,10 @@ def test_head() -> None:
     )
 
 
+def test_a_connection_for_one_request_says_so() -> None:
+    assert static_lines(ORIGIN, keep_alive=False).endswith("\r\nconnection: close")
+
+
 def test_head_without_headers_and_body() -> None:
     assert encode(UpstreamRequest("GET", "/models", (), b"")).endswith(b"content-length: 0\r\n\r\n")
 
