@@ -16,7 +16,12 @@ from tollbridge.translate.foreign_thinking import (
     drop_foreign_thinking,
     has_foreign_thinking,
 )
-from tollbridge.translate.members import ModelMember, read_members, write_member
+from tollbridge.translate.members import (
+    ModelMember,
+    read_answer_members,
+    read_members,
+    write_member,
+)
 from tollbridge.translate.relay import Relay
 from tollbridge.wire.codec import decode, decode_answer, encode
 from tollbridge.wire.messages.responses import ErrorDetail, Usage
@@ -89,11 +94,11 @@ class MessagesIdentity:
         if answer.content is None:
             raise GatewayError(ErrorCode.UPSTREAM_FAILED, "The upstream's answer has no content.")
         output = "".join(
-            piece.text or piece.thinking or bytes(piece.input).decode() for piece in answer.content
+            piece.text or piece.thinking or str(piece.input, "utf-8", "replace") for piece in answer.content
         )
         hidden = not self._ask.thinking and any(piece.type in HIDDEN for piece in answer.content)
         if hidden or answer.model != self._ask.model:
-            members = read_members(body)
+            members = read_answer_members(body)
             write_member(members, "model", self._ask.model)
             if hidden:
                 blocks = _raws_decoder.decode(members["content"])
@@ -222,6 +227,6 @@ class MessagesRelay(Relay):
             return None
         if event.index == self._hiding:
             return b""
-        members = read_members(data)
+        members = read_answer_members(data)
         write_member(members, "index", event.index - self._hidden)
         return encode_event(event.type, encode(members))
