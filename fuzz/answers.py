@@ -3,7 +3,6 @@
 from fuzz.corpus import CHAT_BODY, COMPLETION, MESSAGE, MESSAGES_BODY
 from fuzz.requests import IDENTITY
 from fuzz.target import Target, check_twice
-
 from tollbridge.config import Protocol
 from tollbridge.translate.asks import read_ask
 from tollbridge.translate.bridge import UpstreamTerms

@@ -2,7 +2,6 @@
 
 from fuzz.corpus import CHAT_BODY, MESSAGES_BODY
 from fuzz.target import Target, check_twice
-
 from tollbridge.config import Protocol
 from tollbridge.translate.asks import read_ask, read_count
 from tollbridge.translate.prompt_text import prompt_text

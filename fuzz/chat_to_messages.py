@@ -1,9 +1,9 @@
 """Any Chat stream becomes events in the order that clients rely on, or ends in an error event."""
 
-from fuzz.corpus import CHAT_DETAILS, CHAT_ERROR, CHAT_STREAM
-from fuzz.target import Target, check_stream
 from tests.unit.translate.chat_streams import check_order, events_of
 
+from fuzz.corpus import CHAT_DETAILS, CHAT_ERROR, CHAT_STREAM
+from fuzz.target import Target, check_stream
 from tollbridge.translate.stream_to_messages import Answer, StreamToMessages
 from tollbridge.translate.tool_names import ToolNames
 

@@ -1,7 +1,6 @@
 """Any bytes are an HTTP response, or `UpstreamError`; what is kept is never more than was fed."""
 
 from fuzz.target import Target
-
 from tollbridge.app.ports import UpstreamError
 from tollbridge.upstream.response import Response
 

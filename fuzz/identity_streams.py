@@ -2,7 +2,6 @@
 
 from fuzz.corpus import CHAT_DETAILS, CHAT_ERROR, CHAT_STREAM, MESSAGES_ERROR, MESSAGES_STREAM
 from fuzz.target import Target, check_stream
-
 from tollbridge.translate.bridge import Ask, Identity
 from tollbridge.translate.chat_identity import ChatRelay
 from tollbridge.translate.identity import MessagesRelay

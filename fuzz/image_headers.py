@@ -3,7 +3,6 @@
 import base64
 
 from fuzz.target import Target
-
 from tollbridge.translate.image_sizes import image_pixels
 from tollbridge.translate.prompt_features import IMAGE_TOKENS_BOUND, read_features
 
@@ -23,7 +22,10 @@ def check(data: bytes) -> None:
     assert min(read_features(data)) >= 0
 
 
-JPEG = b"\xff\xd8\xff\xe0\x00\x04ab\xff\xdb\x00\x03x\xff\xc2\x00\x11\x08\x01\xe0\x02\x80\x03" + b"\0" * 20
+JPEG = (
+    b"\xff\xd8\xff\xe0\x00\x04ab\xff\xdb\x00\x03x\xff\xc2\x00\x11\x08\x01\xe0\x02\x80\x03"
+    + b"\0" * 20
+)
 TARGET = Target(
     check,
     [

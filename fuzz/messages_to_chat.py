@@ -1,9 +1,9 @@
 """Any Messages stream becomes chunks that end with usage, or ends in an error chunk."""
 
 import msgspec
+
 from fuzz.corpus import MESSAGES_ERROR, MESSAGES_STREAM
 from fuzz.target import Target, check_stream
-
 from tollbridge.translate.bridge import Ask, Identity
 from tollbridge.translate.stream_to_chat import ChatStream
 from tollbridge.translate.tools_to_messages import ToolPlan

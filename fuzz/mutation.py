@@ -16,7 +16,7 @@ def mutated(seed: bytes, others: list[bytes], entropy: random.Random) -> bytes:
     """One to four changes to an input."""
     data = seed
     for _ in range(entropy.randint(1, 4)):
-        change = entropy.choice((_flip, _delete, _repeat, _splice, _json, _json, _json))
+        change = entropy.choice((_flip, _number, _delete, _repeat, _splice, _json, _json, _json))
         data = change(data, others, entropy)
     return data[:INPUT_BYTES_MAX]
 
@@ -37,6 +37,15 @@ def _flip(data: bytes, _others: list[bytes], entropy: random.Random) -> bytes:
     at = entropy.randrange(len(data))
     new = entropy.choice((entropy.randrange(256), *b'{}[]",:\\\r\n\0'))
     return data[:at] + bytes([new]) + data[at + 1 :]
+
+
+def _number(data: bytes, others: list[bytes], entropy: random.Random) -> bytes:
+    """A number beyond all ranges, which no JSON library writes."""
+    found = list(re.finditer(rb"\b\d+\b|null|true", data))
+    if not found:
+        return _flip(data, others, entropy)
+    match = entropy.choice(found)
+    return data[: match.start()] + b"1e999" + data[match.end() :]
 
 
 def _delete(data: bytes, _others: list[bytes], entropy: random.Random) -> bytes:

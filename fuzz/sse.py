@@ -1,8 +1,7 @@
 """Any bytes in any pieces give the same events; only an event that is too long is refused."""
 
-from fuzz.target import Target
 from fuzz.corpus import CHAT_STREAM, MESSAGES_STREAM
-
+from fuzz.target import Target
 from tollbridge.wire.sse import SSEDecoder, SSEEvent
 
 
@@ -29,7 +28,8 @@ TARGET = Target(
     [
         MESSAGES_STREAM,
         CHAT_STREAM,
-        b"\xef\xbb\xbfdata: a\r\ndata:b\r\n\r\n: comment\n\nevent: x\rdata\r\rdata: \xe2\x80\xa8\n\n",
+        b"\xef\xbb\xbfdata: a\r\ndata:b\r\n\r\n: comment\n\n"
+        b"event: x\rdata\r\rdata: \xe2\x80\xa8\n\n",
         b"id: 1\nretry: 5\nevent:\ndata:  two spaces\n\ndata: no blank line",
     ],
 )

@@ -7,7 +7,7 @@ from tollbridge.translate.response_to_chat import completion, output_text, read_
 from tollbridge.translate.stream_to_chat import ChatStream
 from tollbridge.translate.tools_to_messages import ToolPlan
 from tollbridge.usage import TokenUsage
-from tollbridge.wire.codec import encode
+from tollbridge.wire.codec import encode, reading_raw_members
 
 
 class ChatOnMessages:
@@ -28,7 +28,8 @@ class ChatOnMessages:
         Raises:
             GatewayError: a field that is malformed, or whose being ignored would be a lie.
         """
-        translated = request_to_messages(self._body, self._ask, terms)
+        with reading_raw_members():
+            translated = request_to_messages(self._body, self._ask, terms)
         self._plan, self.dropped = translated.plan, translated.dropped
         return translated.body
 

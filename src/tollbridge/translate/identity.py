@@ -94,7 +94,8 @@ class MessagesIdentity:
         if answer.content is None:
             raise GatewayError(ErrorCode.UPSTREAM_FAILED, "The upstream's answer has no content.")
         output = "".join(
-            piece.text or piece.thinking or str(piece.input, "utf-8", "replace") for piece in answer.content
+            piece.text or piece.thinking or str(piece.input, "utf-8", "replace")
+            for piece in answer.content
         )
         hidden = not self._ask.thinking and any(piece.type in HIDDEN for piece in answer.content)
         if hidden or answer.model != self._ask.model:

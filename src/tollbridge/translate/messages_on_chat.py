@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.errors import GatewayError
 from tollbridge.translate.bridge import Ask, Identity, Reply, StreamBridge, UpstreamTerms
 from tollbridge.translate.dialects import DIALECT_ROWS, dialect_of
 from tollbridge.translate.request_to_chat import request_to_chat
@@ -10,7 +10,7 @@ from tollbridge.translate.response_to_messages import completion_to_message
 from tollbridge.translate.stream_to_messages import Answer, StreamToMessages
 from tollbridge.translate.tool_names import ToolNames
 from tollbridge.translate.unknown_blocks import reduce_unknown_blocks
-from tollbridge.wire.codec import decode, encode
+from tollbridge.wire.codec import decode, encode, reading_raw_members
 from tollbridge.wire.messages.requests import MessagesRequest
 
 _requests = msgspec.json.Decoder(MessagesRequest)
@@ -41,10 +41,8 @@ class MessagesOnChat:
         Raises:
             GatewayError: the request cannot be said to this upstream; the field is named.
         """
-        try:
+        with reading_raw_members():
             translated = request_to_chat(self._request, terms, self._identity.seal_key)
-        except RecursionError:
-            raise _too_deep() from None
         self.dropped = translated.dropped
         self._names = translated.names
         self._prefill = translated.prefill
@@ -81,14 +79,8 @@ def _read(body: bytes) -> MessagesRequest:
         return decode(body, _requests)
     except GatewayError as error:
         in_messages = (error.field or "").startswith("messages[")
-        try:
+        with reading_raw_members():
             reduced = reduce_unknown_blocks(body) if in_messages else None
-        except RecursionError:
-            raise _too_deep() from None
         if reduced is None:
             raise
         return decode(reduced, _requests)
-
-
-def _too_deep() -> GatewayError:
-    return GatewayError(ErrorCode.BODY_INVALID, "The request body is nested too deeply.")
