@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tollbridge.app.directory import Directory
-from tollbridge.app.gateway import Gateway, Price
+from tollbridge.app.gateway import Gateway
 from tollbridge.app.ports import ModelServer
 from tollbridge.app.pulse import Pulse
 from tollbridge.app.settlement import Settler
 from tollbridge.config import DEMO_UPSTREAM, Config, ConfigError, parse_config
-from tollbridge.ledger import pricing
+from tollbridge.ledger.pricing import price_book
 from tollbridge.routing.catalog import Catalog
 from tollbridge.server.asgi import Application
 from tollbridge.server.inbound import Receive, Scope, Send
@@ -104,14 +104,10 @@ def build_gateway(settings: Settings) -> Gateway:
     observer = LogObserver(sys.stderr, clock)
     settler = Settler(store, observer)
     worker_id = f"{os.getpid()}-{secrets.token_hex(8)}"
-    prices = {}
-    for name, model in config.models.items():
-        weights = pricing.weights(model.price)
-        prices[name] = Price(weights, pricing.version(weights))
     return Gateway(
         config=config,
         catalog=Catalog.of(config),
-        prices=prices,
+        prices={name: price_book(model.price) for name, model in config.models.items()},
         directory=Directory(store),
         store=store,
         servers=build_servers(config, settings.demo_pace_ms),
@@ -142,6 +138,8 @@ class Worker:
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         gateway = build_gateway(self._settings)
+        books = {book.version: book.text() for book in gateway.prices.values()}
+        await gateway.store.keep_prices(books, gateway.clock())
         await gateway.pulse.start()
         self._application = Application(gateway)
         await send({"type": "lifespan.startup.complete"})
