@@ -54,8 +54,10 @@ def read_config(path: Path, environ: Mapping[str, str]) -> Config:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError("cannot be read: it is not UTF-8 text") from error
     return parse_config(text, environ)
 
 

@@ -6,9 +6,10 @@ as `env:NAME` (taken from the environment) or in plain text, and is never part o
 """
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from tollbridge.units import BODY_BYTES_MAX_DEFAULT
 
@@ -23,6 +24,14 @@ DEMO_UPSTREAM = "demo"
 """The name of the built-in upstream; needs no entry in the file."""
 
 
+WEIGHT_MAX = 1_000.0
+"""Credits per token; far above any price, and far below what would not fit the ledger."""
+
+_Port = Annotated[int, Meta(ge=0, le=65_535)]
+_AtLeastOne = Annotated[int, Meta(ge=1)]
+_Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+
+
 class ConfigError(Exception):
     """The file cannot be used; the message names the setting and the remedy."""
 
@@ -31,14 +40,17 @@ class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Where and how the gateway listens."""
 
     host: str = "127.0.0.1"
-    port: int = 8787
+    port: _Port = 8787
     domain: str = ""
     """Environments are addressed as `<ENV_ID>.api.<domain>`; empty: only by their keys."""
-    workers: int = 1
-    body_bytes_max: int = BODY_BYTES_MAX_DEFAULT
+    workers: _AtLeastOne = 1
+    body_bytes_max: _AtLeastOne = BODY_BYTES_MAX_DEFAULT
     seal_key: str = ""
     """Authenticates what clients keep for an upstream between turns; every replica needs the same.
     Empty: a file in the data folder, made at the first start."""
+
+    def __repr__(self) -> str:
+        return f"ServerConfig(host={self.host!r}, port={self.port!r}, ...)"
 
 
 class UpstreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -50,10 +62,13 @@ class UpstreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     protocol: Protocol
     dialect: str = "generic"
     api_key: str = ""
-    connect_timeout_s: float = 5.0
-    first_byte_timeout_s: float = 120.0
-    idle_timeout_s: float = 300.0
-    connections_max: int = 512
+    connect_timeout_s: _Seconds = 5.0
+    first_byte_timeout_s: _Seconds = 120.0
+    idle_timeout_s: _Seconds = 300.0
+    connections_max: _AtLeastOne = 512
+
+    def __repr__(self) -> str:
+        return f"UpstreamConfig(base_url={self.base_url!r}, protocol={self.protocol!r}, ...)"
 
 
 class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -90,8 +105,8 @@ class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     targets: tuple[TargetConfig, ...]
     display_name: str = ""
-    context_window: int = 256_000
-    output_limit: int = 32_000
+    context_window: _AtLeastOne = 256_000
+    output_limit: _AtLeastOne = 32_000
     price: PriceConfig = PriceConfig()
     on_by_default: bool = False
     """Whether a new environment starts with this model switched on."""
@@ -155,8 +170,6 @@ def check_config(config: Config) -> None:
                     f"{where}.targets[{index}].upstream: no upstream {target.upstream!r};"
                     f" known are {known}"
                 )
-        if model.output_limit < 1 or model.context_window < 1:
-            raise ConfigError(f"{where}: output_limit and context_window must be at least 1")
         _check_price(model.price, f"{where}.price")
 
 
@@ -173,8 +186,12 @@ def _check_price(price: PriceConfig, where: str) -> None:
 def _check_weights(price: PriceConfig | TierConfig, where: str) -> None:
     for token_class in ("input", "cache_read", "cache_write", "output"):
         weight: float | None = getattr(price, token_class)
-        if weight is not None and (weight < 0 or round(weight, 6) != weight):
-            raise ConfigError(f"{where}.{token_class}: at least 0, with at most six decimals")
+        if weight is None:
+            continue
+        if not 0 <= weight <= WEIGHT_MAX or round(weight, 6) != weight:
+            raise ConfigError(
+                f"{where}.{token_class}: between 0 and {WEIGHT_MAX:g}, with at most six decimals"
+            )
 
 
 def _secret(value: str, where: str, environ: Mapping[str, str]) -> str:

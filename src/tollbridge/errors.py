@@ -4,8 +4,8 @@ Exception
 └── GatewayError          what a client may be told: a code, a sentence, perhaps a field
 
 Every `ErrorCode` has exactly one row in `PROBLEMS`. The `code` column is CloudBase's word where it
-has one (`cloudbase.md` section 6), so that its SDKs recognise it. The status, the type and the
-retryability follow `protocols.md` A.8, B.6 and C.7.
+has one, so that its SDKs recognise it. The status, the type and the retryability follow protocol
+notes A.8, B.6 and C.7.
 """
 
 import enum

@@ -37,7 +37,7 @@ ERROR_BODY_BYTES_MAX = 64 * KIB
 """What is read of an upstream's error body."""
 
 HEARTBEAT_MS = Millis(10_000)
-"""Silence towards a streaming client before a heartbeat is sent (protocols.md C.9.6)."""
+"""Silence towards a streaming client before a heartbeat is sent (protocol notes C.9.6)."""
 
 CHECKPOINT_MS = Millis(2_000)
 """At most this much of a stream is lost to the ledger when the process is killed."""

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import msgspec
 
 from tollbridge.access.keys import hash_key
-from tollbridge.app.admission import identify
+from tollbridge.app.admission import identify, ledger_away
 from tollbridge.app.exchange import Inbound
 from tollbridge.app.gateway import Gateway
 from tollbridge.app.ports import Call, KeyRecord, StoreUnavailableError
 from tollbridge.app.relay import from_upstream, read_whole
-from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.errors import GatewayError
 from tollbridge.routing.catalog import Model, Target
 from tollbridge.translate.asks import read_count
 from tollbridge.translate.members import read_members, write_member
@@ -73,19 +73,20 @@ class Inquiry:
         try:
             await self._gateway.store.generation(EnvId(""))
         except StoreUnavailableError as error:
-            raise GatewayError(
-                ErrorCode.LEDGER_UNAVAILABLE, "The ledger's database is away."
-            ) from error
+            raise ledger_away() from error
 
     async def _current(self, inbound: Inbound) -> KeyRecord:
         """The key's record as it is now: no admission will confirm it later."""
         directory = self._gateway.directory
         key_hash = hash_key(inbound.presented_key())
         now = self._gateway.clock()
-        record = await identify(directory, key_hash, inbound.env_id, now)
-        if await directory.is_current(key_hash, record):
-            return record
-        return await identify(directory, key_hash, inbound.env_id, now)
+        try:
+            record = await identify(directory, key_hash, inbound.env_id, now)
+            if not await directory.is_current(key_hash, record):
+                record = await identify(directory, key_hash, inbound.env_id, now)
+        except StoreUnavailableError as error:
+            raise ledger_away() from error
+        return record
 
     async def _upstream_count(self, inbound: Inbound, body: bytes, target: Target) -> int | None:
         if target.protocol != "messages":
@@ -95,7 +96,10 @@ class Inquiry:
         call = Call(COUNT_PATH, encode(members), False, inbound.headers)
         try:
             reply = await from_upstream(self._gateway.servers[target.upstream].send(call))
-            whole = await from_upstream(read_whole(reply, ERROR_BODY_BYTES_MAX))
+            try:
+                whole = await from_upstream(read_whole(reply, ERROR_BODY_BYTES_MAX))
+            finally:
+                reply.abort()
             return _count.decode(whole).input_tokens if reply.status == 200 else None
-        except (GatewayError, msgspec.DecodeError):
+        except (GatewayError, msgspec.DecodeError, UnicodeDecodeError):
             return None

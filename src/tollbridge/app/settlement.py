@@ -1,8 +1,15 @@
 """The end of an exchange on the ledger: exactly once, whatever else fails."""
 
+import asyncio
 from collections import deque
 
-from tollbridge.app.ports import AccountStore, Observer, StoreUnavailableError
+from tollbridge.app.ports import (
+    AccountStore,
+    Observer,
+    SettlementConflictError,
+    StoreUnavailableError,
+    UnknownHoldError,
+)
 from tollbridge.ledger.model import Settled, Settlement
 
 
@@ -19,13 +26,23 @@ class Settler:
         self._observer = observer
 
     async def settle(self, settlement: Settlement) -> Settled | None:
-        """Commit the settlement; None: the database is away, it will be committed later."""
+        """Commit the settlement; None: it will be committed later, or the ledger knows better.
+
+        A caller that is cancelled meanwhile need not come back: a settlement is idempotent, so it
+        is simply done again by the next `retry`.
+        """
         try:
             return await self._store.settle(settlement)
         except StoreUnavailableError as error:
             self._observer.trouble("a settlement waits for the database", error)
             self.waiting.append(settlement)
-            return None
+        except asyncio.CancelledError:
+            self.waiting.append(settlement)
+            raise
+        except (UnknownHoldError, SettlementConflictError) as error:
+            # The client has had its answer; only the operator can look into this.
+            self._observer.trouble("a settlement does not fit the ledger", error)
+        return None
 
     async def retry(self) -> None:
         """Settle what waits, oldest first.
@@ -33,6 +50,12 @@ class Settler:
         Raises:
             StoreUnavailableError: the database is still away.
         """
-        while self.waiting:
-            await self._store.settle(self.waiting[0])
-            self.waiting.popleft()
+        for _ in range(len(self.waiting)):
+            settlement = self.waiting.popleft()
+            try:
+                await self._store.settle(settlement)
+            except (StoreUnavailableError, asyncio.CancelledError):
+                self.waiting.appendleft(settlement)
+                raise
+            except (UnknownHoldError, SettlementConflictError) as error:
+                self._observer.trouble("a settlement does not fit the ledger", error)

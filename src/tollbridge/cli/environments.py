@@ -39,9 +39,15 @@ def create(
             await store.switch(new, models, on=True)
         return created
 
-    if not with_store(data, work, as_json=as_json):
-        fail(f"environment {new!r} exists already", as_json=as_json)
-    say(f"Created environment {new}.", {"environment": new, "models_on": models}, as_json=as_json)
+    if not with_store(data, work, as_json=as_json, create=True):
+        fail(f"environment {new!r} exists already; choose another name", as_json=as_json)
+    say(
+        f"Created environment {new}. It needs a key and credits:\n"
+        f"  tollbridge key create --env {new}\n"
+        f"  tollbridge pack grant 1M --env {new}",
+        {"environment": new, "models_on": models},
+        as_json=as_json,
+    )
 
 
 @app.command("list")

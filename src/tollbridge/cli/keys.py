@@ -7,6 +7,7 @@ import typer
 from tollbridge.access.keys import (
     KEY_ENTROPY_BYTES,
     KEY_ID_ENTROPY_BYTES,
+    KEY_PREFIX,
     hash_key,
     key_hint,
     mint_key,
@@ -61,7 +62,9 @@ def create(
     lifetime = parse_duration(expires_in) if expires_in else None
 
     async def work(store: SqliteStore) -> tuple[KeyInfo, str]:
-        return await issue_key(store, await only_environment(store, env), name, lifetime)
+        return await issue_key(
+            store, await only_environment(store, env, as_json=as_json), name, lifetime
+        )
 
     info, key = with_store(data, work, as_json=as_json)
     value = {
@@ -71,7 +74,7 @@ def create(
         "expires": time_text(info.expires_at),
     }
     say(
-        f"{key}\nThis is {info.key_id} of environment {info.env_id}; it is not shown again.",
+        f"{key}\nThis is {info.key_id} of environment {info.env_id}. It is not shown again.",
         value,
         as_json=as_json,
     )
@@ -97,8 +100,14 @@ def list_all(env: Env = None, data: Data = DEFAULT_DATA, as_json: Json = False) 
 
 
 @app.command("revoke")
-def revoke(key_id: str, data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
+def revoke(
+    key_id: str = typer.Argument(help="As `key list` names it: key_..., never the key itself."),
+    data: Data = DEFAULT_DATA,
+    as_json: Json = False,
+) -> None:
     """Revoke a key: the very next request with it is refused, on every worker."""
     if not with_store(data, lambda s: s.revoke_key(KeyId(key_id), clock()), as_json=as_json):
-        fail(f"there is no key {key_id!r}; see `tollbridge key list`", as_json=as_json)
+        # Whoever pastes the key itself must not find it in a log.
+        named = "such key" if key_id.startswith(KEY_PREFIX) else f"key {key_id!r}"
+        fail(f"there is no {named}; see the ids in `tollbridge key list`", as_json=as_json)
     say(f"Revoked {key_id}.", {"key_id": key_id, "revoked": True}, as_json=as_json)

@@ -33,14 +33,14 @@ def grant(
     data: Data = DEFAULT_DATA,
     as_json: Json = False,
 ) -> None:
-    """Grant a pack."""
+    """Grant a pack of credits. One credit pays for one token at weight 1."""
     amount_granted = parse_credits(amount)
     lifetime = parse_duration(expires_in) if expires_in else None
     now = clock()
     pack = PackId(pack_id or f"pack_{secrets.token_hex(8)}")
 
     async def work(store: SqliteStore) -> tuple[EnvId, bool]:
-        env_id = await only_environment(store, env)
+        env_id = await only_environment(store, env, as_json=as_json)
         expires_at = None if lifetime is None else Millis(now + lifetime)
         return env_id, await store.grant(
             Grant(

@@ -3,6 +3,7 @@
 A line holds identifiers, counts and codes. It never holds a key, a prompt or an answer.
 """
 
+import contextlib
 import traceback
 from typing import TextIO
 
@@ -77,5 +78,7 @@ class LogObserver:
         )
 
     def _line(self, members: dict[str, str | int | bool | None]) -> None:
-        self._stream.write(_encoder.encode(members).decode() + "\n")
-        self._stream.flush()
+        # Whoever reads the lines may go away; the exchange they are about goes on.
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(_encoder.encode(members).decode() + "\n")
+            self._stream.flush()

@@ -137,7 +137,7 @@ def test_ollama_14816_a_call_right_after_thinking_gets_the_next_index():
     ]
 
 
-def test_ollama_17225_thinking_after_text_closes_the_text():
+def test_ollama_17225_and_litellm_13834_thinking_after_text_is_a_block_of_its_own():
     assert shape(folded(text("a"), thought("b"), STOP, DONE))[1] == ("thinking", "b")
 
 
@@ -423,6 +423,13 @@ def test_text_between_the_fragments_of_a_call_comes_after_it():
     assert shape(message) == [("f", '{"a":1}'), ("text", "meanwhile")]
     held = folded(calls(call(0, "", id="a", name="f")), text("x"), CALLED, DONE)
     assert shape(held) == [("f", "{}"), ("text", "x")]
+
+
+def test_a_thought_between_the_fragments_of_a_call_does_not_break_it():
+    message = folded(
+        calls(call(0, '{"a":', id="a", name="f")), thought("hm"), calls(call(0, "1}")), CALLED, DONE
+    )
+    assert shape(message) == [("f", '{"a":1}')]
 
 
 def test_a_call_that_never_gets_a_name_is_a_failure():
