@@ -38,8 +38,8 @@ REFUSALS: dict[Refusal, tuple[ErrorCode, str]] = {
     Refusal.KEY_HELD: (
         ErrorCode.CREDITS_HELD,
         (
-            "What is left of this API key's budget is held by requests under way; try again when they"
-            " have ended."
+            "What is left of this API key's budget is held by requests under way; try again when"
+            " they have ended."
         ),
     ),
     Refusal.EXHAUSTED: (
