@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from tollbridge.units import BODY_BYTES_MAX_DEFAULT
+from tollbridge.units import ALERT_LEVELS_DEFAULT, BODY_BYTES_MAX_DEFAULT
 
 Protocol = Literal["messages", "chat"]
 """A wire protocol: Anthropic Messages or OpenAI Chat Completions."""
@@ -125,10 +125,25 @@ class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """Whether a new environment starts with this model switched on."""
 
 
+class AlertsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """When and where to tell that a pack runs out."""
+
+    levels: tuple[int, ...] = ALERT_LEVELS_DEFAULT
+    """Percent of a pack that are spent."""
+    webhook: str = ""
+    """A URL that is called with POST; empty: only the log tells."""
+    secret: str = ""
+    """Signs the calls, so that the receiver knows who called."""
+
+    def __repr__(self) -> str:
+        return f"AlertsConfig(levels={self.levels!r}, ...)"
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole file."""
 
     server: ServerConfig = ServerConfig()
+    alerts: AlertsConfig = AlertsConfig()
     upstreams: dict[str, UpstreamConfig] = {}
     models: dict[str, ModelConfig] = {}
 
@@ -152,7 +167,12 @@ def parse_config(text: str, environ: Mapping[str, str]) -> Config:
     }
     seal_key = _secret(config.server.seal_key, "server.seal_key", environ)
     server = msgspec.structs.replace(config.server, seal_key=seal_key)
-    config = msgspec.structs.replace(config, upstreams=upstreams, server=server)
+    alerts = msgspec.structs.replace(
+        config.alerts,
+        webhook=_secret(config.alerts.webhook, "alerts.webhook", environ),
+        secret=_secret(config.alerts.secret, "alerts.secret", environ),
+    )
+    config = msgspec.structs.replace(config, upstreams=upstreams, server=server, alerts=alerts)
     check_config(config)
     return config
 
@@ -163,6 +183,7 @@ def check_config(config: Config) -> None:
     Raises:
         ConfigError: with the path of the setting and the remedy.
     """
+    _check_alerts(config.alerts)
     for name, upstream in config.upstreams.items():
         where = f"upstreams.{name}"
         if name == DEMO_UPSTREAM:
@@ -183,6 +204,15 @@ def check_config(config: Config) -> None:
                     f" known are {known}"
                 )
         _check_price(model.price, f"{where}.price")
+
+
+def _check_alerts(alerts: AlertsConfig) -> None:
+    if not all(1 <= level <= 100 for level in alerts.levels):
+        raise ConfigError("alerts.levels: percentages between 1 and 100")
+    if alerts.webhook and not alerts.webhook.startswith(("http://", "https://")):
+        raise ConfigError("alerts.webhook: must begin with http:// or https://")
+    if alerts.webhook and not alerts.secret:
+        raise ConfigError("alerts.secret: set one, for instance env:ALERT_SECRET; it signs calls")
 
 
 def _check_price(price: PriceConfig, where: str) -> None:

@@ -13,6 +13,7 @@ from tests.fakes.bodies import message_end, message_start, text_delta
 from tests.fakes.exchange_parts import (
     JSON_HEAD,
     FlakyStore,
+    MemorySpool,
     RecordingClient,
     RecordingObserver,
     ScriptedReply,
@@ -73,7 +74,7 @@ class World:
         self.now = Millis(1_700_000_000_000)
         self.store = FlakyStore(self.path)
         self.observer = RecordingObserver()
-        self.settler = Settler(self.store, self.observer)
+        self.settler = Settler(self.store, self.observer, MemorySpool())
         self.pulse = Pulse(self.store, self.settler, self.observer, "worker-1", lambda: self.now)
         self.servers = {name: ScriptedServer() for name in ("one", "two", "talk")}
         self.exchanges: list[Exchange] = []

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.fakes.asgi_client import Answer, call
+from tests.fakes.exchange_parts import MemorySpool
 
 from tollbridge.access.keys import hash_key, mint_key
 from tollbridge.app.directory import Directory
@@ -59,7 +60,7 @@ class World:
         self.log = io.StringIO()
         self.store = SqliteStore(path)
         observer = LogObserver(self.log, lambda: self.now)
-        settler = Settler(self.store, observer)
+        settler = Settler(self.store, observer, MemorySpool())
         self.gateway = Gateway(
             config=CONFIG,
             catalog=Catalog.of(CONFIG),
