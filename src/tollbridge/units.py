@@ -36,6 +36,9 @@ RESPONSE_BYTES_MAX = 64 * MIB
 ERROR_BODY_BYTES_MAX = 64 * KIB
 """What is read of an upstream's error body."""
 
+RAW_USAGE_CHARS_MAX = 4_096
+"""What a usage record keeps of the usage in the upstream's own words."""
+
 HEARTBEAT_MS = Millis(10_000)
 """Silence towards a streaming client before a heartbeat is sent (protocol notes C.9.6)."""
 

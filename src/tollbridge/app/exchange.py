@@ -35,6 +35,7 @@ from tollbridge.translate.asks import read_ask
 from tollbridge.translate.bridge import Ask, Bridge, Identity, Reply, StreamBridge, UpstreamTerms
 from tollbridge.translate.failures import error_status, failure_from_upstream
 from tollbridge.translate.pairs import open_bridge
+from tollbridge.translate.usage_tap import UsageTap
 from tollbridge.units import RESPONSE_BYTES_MAX, EnvId, RequestId, Tokens
 from tollbridge.usage import TokenUsage
 
@@ -86,6 +87,7 @@ class Exchange:
         self._bridge: Bridge | None = None
         self._stream: StreamBridge | None = None
         self._reply: Reply | None = None
+        self._tap = UsageTap()
 
     async def run(self) -> None:
         """From the presented key to the settled charge.
@@ -225,6 +227,7 @@ class Exchange:
         inbound, ask = self._inbound, self._ask
         bridge = open_bridge(inbound.protocol, target.protocol, ask, self._body, self._identity)
         self._target, self._bridge, self._stream = target, bridge, None
+        self._tap = UsageTap()
         body = bridge.request(UpstreamTerms(target.model, target.dialect, self._hold.output_tokens))
         call = Call(PATHS[target.protocol], body, ask.stream, inbound.headers, bridge.pin_version)
         reply = await from_upstream(self._gateway.servers[target.upstream].send(call))
@@ -234,12 +237,13 @@ class Exchange:
                 raise await self._failure(target, reply)
             if not ask.stream:
                 whole = await from_upstream(read_whole(reply, RESPONSE_BYTES_MAX))
+                self._tap.whole(whole)
                 self._reply = bridge.reply(whole)
                 return
             if reply.headers.get("content-type", "").startswith("application/json"):
                 raise await self._failure(target, reply)
             self._stream = bridge.stream()
-            await self._relay.stream(reply, self._stream)
+            await self._relay.stream(reply, self._stream, self._tap)
             await linger(reply)
         finally:
             reply.abort()
@@ -279,6 +283,7 @@ class Exchange:
             provenance=provenance,
             outcome=outcome,
             price_version=book.version,
+            raw_usage=self._tap.text(),
         )
         status = 499 if self._gone and not finished else 200
         if failure is not None and not self._relay.head_sent:

@@ -8,13 +8,13 @@ from tollbridge.access.keys import hash_key
 from tollbridge.app.admission import identify, ledger_away
 from tollbridge.app.exchange import Inbound
 from tollbridge.app.gateway import Gateway
-from tollbridge.app.ports import Call, KeyRecord, StoreUnavailableError
+from tollbridge.app.ports import Call, KeyRecord, Receipt, StoreUnavailableError
 from tollbridge.app.relay import from_upstream, read_whole
-from tollbridge.errors import GatewayError
+from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.routing.catalog import Model, Target
 from tollbridge.translate.asks import read_count
 from tollbridge.translate.members import read_members, write_member
-from tollbridge.units import ERROR_BODY_BYTES_MAX, EnvId
+from tollbridge.units import ERROR_BODY_BYTES_MAX, EnvId, RequestId
 from tollbridge.wire.codec import encode
 
 COUNT_PATH = "/v1/messages/count_tokens"
@@ -63,6 +63,25 @@ class Inquiry:
         return msgspec.json.encode(
             {"input_tokens": asked.input_estimate if exact is None else exact}
         )
+
+    async def receipt(self, inbound: Inbound, request_id: str) -> Receipt:
+        """What an exchange of the key's environment was charged, and why.
+
+        Raises:
+            GatewayError: for a bad key; RECEIPT_UNKNOWN, also for those of other environments and
+                for exchanges that have not ended.
+        """
+        record = await self._current(inbound)
+        try:
+            receipt = await self._gateway.store.receipt(record.env_id, RequestId(request_id))
+        except StoreUnavailableError as error:
+            raise ledger_away() from error
+        if receipt is None:
+            raise GatewayError(
+                ErrorCode.RECEIPT_UNKNOWN,
+                f"This environment has no ended request {request_id[:100]!r}.",
+            )
+        return receipt
 
     async def ready(self) -> None:
         """Whether requests can be admitted.
