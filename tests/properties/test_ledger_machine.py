@@ -7,7 +7,14 @@ from pathlib import Path
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    rule,
+)
 from tests.contract.samples import (
     ENV,
     admission,
@@ -28,8 +35,16 @@ from tollbridge.units import LEASE_MS, Millis
 MODELS = st.sampled_from(["m", "n"])
 SMALL = st.integers(0, 60)
 KEYS = st.sampled_from(["key_0", "key_1"])
-LIMITS = st.builds(Limits, *(st.just(0) | st.integers(1, most) for most in (4, 6, 200))) | st.just(
-    UNLIMITED
+LIMITS = st.sampled_from(
+    [
+        UNLIMITED,
+        Limits(1),
+        Limits(3),
+        Limits(0, 2),
+        Limits(0, 5),
+        Limits(0, 0, 90),
+        Limits(4, 4, 200),
+    ]
 )
 OF_CREDITS = {Refusal.HELD, Refusal.EXHAUSTED, Refusal.KEY_HELD, Refusal.KEY_EXHAUSTED}
 
@@ -104,6 +119,14 @@ class LedgerLife(RuleBasedStateMachine):
         for number in range(2):
             self.runner.run(self.stores["a"].add_key(*key(number)))
 
+    @initialize(limits=LIMITS, of_keys=st.tuples(LIMITS, LIMITS), amount=st.integers(0, 3_000))
+    def begin(self, limits: Limits, of_keys: tuple[Limits, Limits], amount: int) -> None:
+        """Limits stay for a whole life, so that they are reached."""
+        self.limits = limits
+        self.key_limits = dict(zip(("key_0", "key_1"), of_keys, strict=True))
+        if amount:
+            self.grant(amount, None, only_m=False)
+
     def worker(self, name: str) -> str:
         return f"{name}{self.deaths}" if name == "b" else name
 
@@ -128,13 +151,9 @@ class LedgerLife(RuleBasedStateMachine):
         model=MODELS,
         name=st.sampled_from("ab"),
         key_id=KEYS,
-        limits=LIMITS,
-        key_limits=LIMITS,
     )
-    def admit_together(
-        self, needs: list, model: str, name: str, key_id: str, limits: Limits, key_limits: Limits
-    ) -> list:
-        store = self.stores[name]
+    def admit_together(self, needs: list, model: str, name: str, key_id: str) -> list:
+        store, limits, key_limits = self.stores[name], self.limits, self.key_limits[key_id]
         known = {each.key_id: each.budget for each in self.runner.run(store.keys(ENV))}
         admissions = [
             admission(
