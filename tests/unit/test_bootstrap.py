@@ -78,7 +78,7 @@ def test_the_gateway_is_wired(tmp_path):
     async def scenario():
         gateway = build_gateway(Settings(CONFIG, tmp_path, 0))
         assert gateway.catalog.names() == ["m", "d"]
-        assert gateway.prices["d"].weights.output == 2_000_000
+        assert gateway.prices["d"].base.output == 2_000_000
         assert gateway.prices["d"].version != gateway.prices["m"].version
         other = build_gateway(Settings(CONFIG, tmp_path, 0))
         assert other.pulse.worker_id != gateway.pulse.worker_id

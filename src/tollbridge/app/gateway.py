@@ -2,23 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from tollbridge.app.directory import Directory
 from tollbridge.app.ports import AccountStore, Clock, CountText, Entropy, ModelServer, Observer
 from tollbridge.app.pulse import Pulse
 from tollbridge.app.settlement import Settler
 from tollbridge.config import Config
-from tollbridge.ledger.pricing import Weights
+from tollbridge.ledger.pricing import PriceBook
 from tollbridge.routing.catalog import Catalog
 from tollbridge.translate.calibration import Calibration
-
-
-class Price(NamedTuple):
-    """A model's price and the version that charges name."""
-
-    weights: Weights
-    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +19,7 @@ class Gateway:
 
     config: Config
     catalog: Catalog
-    prices: Mapping[str, Price]
+    prices: Mapping[str, PriceBook]
     directory: Directory
     store: AccountStore
     servers: Mapping[str, ModelServer]

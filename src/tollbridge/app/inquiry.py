@@ -10,15 +10,15 @@ from tollbridge.access.keys import hash_key
 from tollbridge.app.admission import identify, ledger_away
 from tollbridge.app.exchange import Inbound
 from tollbridge.app.gateway import Gateway
-from tollbridge.app.ports import Call, KeyRecord, StoreUnavailableError
+from tollbridge.app.ports import Call, KeyRecord, Receipt, StoreUnavailableError
 from tollbridge.app.relay import from_upstream, read_whole
-from tollbridge.errors import GatewayError
+from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.routing.catalog import Model, Target
 from tollbridge.translate.asks import CountAsk, read_count
 from tollbridge.translate.bridge import UpstreamTerms
 from tollbridge.translate.count_requests import count_request, read_count_reply
 from tollbridge.translate.prompt_text import prompt_text
-from tollbridge.units import RESPONSE_BYTES_MAX, EnvId, Millis
+from tollbridge.units import RESPONSE_BYTES_MAX, EnvId, Millis, RequestId
 
 COUNT_TIMEOUT_S = 5.0
 """A count that takes longer is worth less than an estimate now."""
@@ -71,6 +71,25 @@ class Inquiry:
         exact = await self._upstream_count(inbound, body, model.targets[0])
         tokens = await self._estimate(asked, body) if exact is None else exact
         return Count(msgspec.json.encode({"input_tokens": tokens}), exact is not None)
+
+    async def receipt(self, inbound: Inbound, request_id: str) -> Receipt:
+        """What an exchange of the key's environment was charged, and why.
+
+        Raises:
+            GatewayError: for a bad key; RECEIPT_UNKNOWN, also for those of other environments and
+                for exchanges that have not ended.
+        """
+        record = await self._current(inbound)
+        try:
+            receipt = await self._gateway.store.receipt(record.env_id, RequestId(request_id))
+        except StoreUnavailableError as error:
+            raise ledger_away() from error
+        if receipt is None:
+            raise GatewayError(
+                ErrorCode.RECEIPT_UNKNOWN,
+                f"This environment has no ended request {request_id[:100]!r}.",
+            )
+        return receipt
 
     async def ready(self) -> None:
         """Whether requests can be admitted.

@@ -22,6 +22,7 @@ from tollbridge.server.inbound import (
 from tollbridge.server.models import model_list, model_object
 from tollbridge.server.outbound import AsgiClient
 from tollbridge.server.problems import answer_problem, dialect_of
+from tollbridge.server.receipts import receipt_body
 from tollbridge.server.routes import PROTOCOLS, Endpoint, Route, route
 
 
@@ -88,12 +89,14 @@ class Application:
                 body, exact = await self._inquiry.count_tokens(inbound)
                 head.append(("x-tollbridge-count", "exact" if exact else "estimate"))
             case Endpoint.MODELS:
-                models = await self._inquiry.models(inbound, found.model)
+                models = await self._inquiry.models(inbound, found.name)
                 body = (
                     msgspec.json.encode(model_object(models[0]))
-                    if found.model
+                    if found.name
                     else model_list(models)
                 )
+            case Endpoint.RECEIPT:
+                body = receipt_body(await self._inquiry.receipt(inbound, found.name))
             case Endpoint.READY:
                 await self._inquiry.ready()
                 body = b'{"status":"ready"}'
