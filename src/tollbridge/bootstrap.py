@@ -15,6 +15,7 @@ from tollbridge.app.gateway import Gateway, Price
 from tollbridge.app.ports import ModelServer
 from tollbridge.app.pulse import Pulse
 from tollbridge.app.settlement import Settler
+from tollbridge.app.vault import MemoryVault
 from tollbridge.config import DEMO_UPSTREAM, Config, ConfigError, parse_config
 from tollbridge.ledger import pricing
 from tollbridge.routing.catalog import Catalog
@@ -118,6 +119,7 @@ def build_gateway(settings: Settings) -> Gateway:
         store=store,
         servers=build_servers(config, settings.demo_pace_ms),
         observer=observer,
+        vault=MemoryVault(),
         pulse=Pulse(store, settler, observer, worker_id, clock),
         settler=settler,
         clock=clock,

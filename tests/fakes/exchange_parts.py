@@ -140,12 +140,16 @@ class RecordingObserver:
         self.ended: list[tuple[Settlement, int, str | None]] = []
         self.refused: list[GatewayError] = []
         self.troubles: list[tuple[str, BaseException]] = []
+        self.unknowns: list[tuple[str, str]] = []
 
     def exchange_ended(self, settlement: Settlement, status: int, error: str | None) -> None:
         self.ended.append((settlement, status, error))
 
     def request_refused(self, request_id: str, protocol: str, error: GatewayError) -> None:
         self.refused.append(error)
+
+    def unknown(self, kind: str, name: str) -> None:
+        self.unknowns.append((kind, name))
 
     def trouble(self, what: str, error: BaseException) -> None:
         self.troubles.append((what, error))

@@ -30,6 +30,7 @@ from tollbridge.app.ports import (
 )
 from tollbridge.app.pulse import Pulse
 from tollbridge.app.settlement import Settler
+from tollbridge.app.vault import MemoryVault
 from tollbridge.config import Config, parse_config
 from tollbridge.errors import GatewayError
 from tollbridge.ledger import pricing
@@ -89,6 +90,7 @@ class World:
             store=self.store,
             servers=self.servers,
             observer=self.observer,
+            vault=MemoryVault(),
             pulse=self.pulse,
             settler=self.settler,
             clock=lambda: self.now,

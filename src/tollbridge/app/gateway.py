@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tollbridge.app.directory import Directory
-from tollbridge.app.ports import AccountStore, Clock, Entropy, ModelServer, Observer
+from tollbridge.app.ports import AccountStore, Clock, Entropy, ModelServer, Observer, Vault
 from tollbridge.app.pulse import Pulse
 from tollbridge.app.settlement import Settler
 from tollbridge.config import Config
@@ -31,6 +31,7 @@ class Gateway:
     store: AccountStore
     servers: Mapping[str, ModelServer]
     observer: Observer
+    vault: Vault
     pulse: Pulse
     settler: Settler
     clock: Clock

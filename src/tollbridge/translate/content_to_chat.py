@@ -28,6 +28,8 @@ from tollbridge.wire.messages.requests import Block, Source, Turn
 
 ERROR_MARK = "[tool error] "
 """Chat has no word for a failed tool; the model is told in the text of the result."""
+CONTINUE = "(continue)"
+"""A user turn where the model is to speak again and the client has none."""
 SILENT_BLOCKS = frozenset({"fallback", "mcp_tool_listing", "container_upload"})
 """Blocks that say nothing to another vendor's model."""
 
@@ -43,6 +45,7 @@ class Conversation:
         self.continues = False
         """The last message is to be continued by the upstream's own switch."""
         self.has_tool_messages = False
+        self._ends_with_system = False
         self._dialect = dialect
         self._names = names
         self._seal_key = seal_key
@@ -62,6 +65,7 @@ class Conversation:
             GatewayError: FIELD_INVALID, FIELD_MISSING or FIELD_UNSUPPORTED with the path of what
                 cannot be said.
         """
+        self._ends_with_system = turn.role == "system"
         if turn.role == "system":
             self._add_system(turn)
             return
@@ -78,6 +82,10 @@ class Conversation:
 
     def finish(self) -> list[ChatMessage]:
         """All messages, the leading system message first."""
+        if self._ends_with_system and self._role == "assistant":
+            # Whatever became of the system message, the model is asked for a turn of its own.
+            self._become("user")
+            self._add_text(CONTINUE)
         if self._role == "assistant" and self._text and not self._calls:
             self._finish_prefill()
         self._flush()

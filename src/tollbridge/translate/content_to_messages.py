@@ -8,6 +8,7 @@ from msgspec import Raw
 
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.claude import Abilities
+from tollbridge.translate.dialects import SystemPlace
 from tollbridge.translate.parts_to_messages import PARTS, part_to_block
 from tollbridge.translate.tools_to_messages import ToolPlan
 from tollbridge.wire.chat.requests import ChatMessage, ToolCall
@@ -124,10 +125,14 @@ class Conversation:
         self._results, self._others, self._pending = [], [], {}
 
     def _add_late_system(self, blocks: list[Block]) -> None:
-        # Hoisting it would rewrite the start of the prompt, which is cached. Between tool results
-        # it has no place, so that it follows them as text.
+        # Hoisting it rewrites the start of the prompt, which is cached. Between tool results it has
+        # no place, so that it follows them as text.
+        if self._abilities.system is SystemPlace.LEADING:
+            self.system += blocks
+            return
         after_user = bool(self._results or self._others)
-        if self._abilities.system_in_place and after_user and not self._pending:
+        in_place = self._abilities.system is SystemPlace.IN_PLACE
+        if in_place and after_user and not self._pending:
             self._end_user_turn()
             self.turns.append(Turn(role="system", content=blocks))
             return
