@@ -1,12 +1,13 @@
 """The composition root: settings in, a wired gateway out. Nothing else knows all the parts."""
 
+import asyncio
 import contextlib
 import hashlib
 import os
 import secrets
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +33,7 @@ DATABASE_NAME = "tollbridge.sqlite3"
 CONFIG_NAME = "tollbridge.toml"
 SEAL_KEY_NAME = "seal.key"
 SEAL_KEY_BYTES = 32
+READY_AFTER_S = 0.005
 
 
 class Settings(NamedTuple):
@@ -131,8 +133,9 @@ def build_gateway(settings: Settings) -> Gateway:
 class Worker:
     """One worker process's ASGI application: the lifespan builds it, requests use it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, ready: Callable[[], object]) -> None:
         self._settings = settings
+        self._ready = ready
         self._application: Application | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -149,6 +152,9 @@ class Worker:
         await gateway.pulse.start()
         self._application = Application(gateway)
         await send({"type": "lifespan.startup.complete"})
+        # The server listens, and hears signals, once the loop goes round again.
+        await asyncio.sleep(READY_AFTER_S)
+        self._ready()
         await receive()
         await gateway.pulse.drain()
         await gateway.pulse.stop()
@@ -158,6 +164,6 @@ class Worker:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-def load_worker(settings: Settings) -> Worker:
-    """What the HTTP server calls in each worker process."""
-    return Worker(settings)
+def load_worker(settings: Settings, ready: Callable[[], object]) -> Worker:
+    """What the HTTP server calls in each worker process; `ready` is called when it can answer."""
+    return Worker(settings, ready)

@@ -36,6 +36,19 @@ _AtLeastOne = Annotated[int, Meta(ge=1)]
 _Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 
 
+_WORDS = {
+    "Object contains unknown field": "there is no setting",
+    "Object missing required field": "it needs the setting",
+    "Expected `int` <= ": "must be at most ",
+    "Expected `int` >= ": "must be at least ",
+    "Expected `float` <= ": "must be at most ",
+    "Expected `float` >= ": "must be at least ",
+    "Expected `float` > ": "must be more than ",
+    "Expected `": "must be `",
+}
+"""What the decoding library says, and what a person is told."""
+
+
 class ConfigError(Exception):
     """The file cannot be used; the message names the setting and the remedy."""
 
@@ -124,8 +137,7 @@ def parse_config(text: str, environ: Mapping[str, str]) -> Config:
     try:
         config = msgspec.toml.decode(text, type=Config)
     except msgspec.DecodeError as error:
-        message = str(error).replace("Object contains unknown field", "unknown setting")
-        raise ConfigError(message.replace("`$.", "`")) from error
+        raise ConfigError(_in_words(str(error))) from error
     upstreams = {
         name: msgspec.structs.replace(
             upstream, api_key=_secret(upstream.api_key, f"upstreams.{name}.api_key", environ)
@@ -171,6 +183,14 @@ def check_config(config: Config) -> None:
                     f"{where}.price.{token_class}: between 0 and {WEIGHT_MAX:g}, with at most six"
                     " decimals"
                 )
+
+
+def _in_words(message: str) -> str:
+    """The decoder's message with the path of the setting first."""
+    reason, _, where = message.partition(" - at `$.")
+    for library, ours in _WORDS.items():
+        reason = reason.replace(library, ours)
+    return f"{where.rstrip('`')}: {reason}" if where else reason
 
 
 def _secret(value: str, where: str, environ: Mapping[str, str]) -> str:

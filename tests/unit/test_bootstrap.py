@@ -49,7 +49,7 @@ def test_a_file_that_cannot_be_read(tmp_path, content):
     path = tmp_path / "tollbridge.toml"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(ConfigError, match=r"tollbridge\.toml: cannot be read"):
+    with pytest.raises(ConfigError, match=r"^cannot be read"):
         read_config(path, {})
 
 
@@ -119,7 +119,7 @@ async def ask(worker, path):
 
 def test_a_worker_from_start_to_shutdown(tmp_path):
     async def scenario():
-        worker = load_worker(Settings(CONFIG, tmp_path, 0))
+        worker = load_worker(Settings(CONFIG, tmp_path, 0), lambda: None)
         events: asyncio.Queue[dict[str, str]] = asyncio.Queue()
         told: asyncio.Queue[dict[str, str]] = asyncio.Queue()
         life = asyncio.ensure_future(worker({"type": "lifespan"}, events.get, told.put))
@@ -136,6 +136,6 @@ def test_a_worker_from_start_to_shutdown(tmp_path):
 
 
 def test_a_worker_that_has_not_started_serves_nobody(tmp_path):
-    worker = load_worker(Settings(CONFIG, tmp_path, 0))
+    worker = load_worker(Settings(CONFIG, tmp_path, 0), lambda: None)
     with pytest.raises(AssertionError, match="the lifespan starts first"):
         asyncio.run(ask(worker, "/readyz"))

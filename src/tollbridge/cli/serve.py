@@ -3,8 +3,6 @@
 import errno
 import secrets
 import socket
-import threading
-import time
 from functools import partial
 
 import typer
@@ -24,8 +22,6 @@ from tollbridge.units import MICRO, MicroCredits, PackId
 
 TRIAL_CREDITS = MicroCredits(1_000_000 * MICRO)
 """CloudBase's gift to a new environment: a million tokens (`cloudbase.md` 3.4)."""
-
-POLL_S = 0.005
 
 
 def serve(
@@ -55,13 +51,12 @@ def serve(
     opening = with_store(
         data, lambda store: _open(store, what, root_url), as_json=as_json, create=True
     )
-    announcer = threading.Thread(target=_announce, args=(opening, host, port, as_json), daemon=True)
-    announcer.start()
     listen(
         partial(load_worker, Settings(what, data, demo_pace_ms)),
         host=host,
         port=port,
         workers=workers or what.server.workers,
+        announce=partial(_announce, opening, as_json=as_json),
     )
 
 
@@ -104,25 +99,11 @@ async def _open(store: SqliteStore, what: Config, root_url: str) -> Opening:
     )
 
 
-def _announce(opening: Opening, host: str, port: int, as_json: bool) -> None:
-    """Print once the gateway answers: what is announced before may never come."""
-    while not _answers(host, port):
-        time.sleep(POLL_S)
+def _announce(opening: Opening, *, as_json: bool) -> None:
     if as_json:
         print_json(opening.as_json())
     else:
         print(banner(opening), flush=True)
-
-
-def _answers(host: str, port: int) -> bool:
-    try:
-        with socket.create_connection((host, port), timeout=1) as connection:
-            connection.sendall(
-                b"GET /healthz HTTP/1.1\r\nhost: tollbridge\r\nconnection: close\r\n\r\n"
-            )
-            return connection.recv(64).startswith(b"HTTP/1.1 200")
-    except OSError:
-        return False
 
 
 def _bindable(host: str, port: int) -> int:

@@ -1,6 +1,13 @@
 """A Chat client on a Messages upstream."""
 
-from tollbridge.translate.bridge import Ask, Bridge, Identity, Reply, UpstreamTerms
+from tollbridge.translate.bridge import (
+    SAMPLING_VERSION,
+    Ask,
+    Bridge,
+    Identity,
+    Reply,
+    UpstreamTerms,
+)
 from tollbridge.translate.counting import count_text, usage_from_messages
 from tollbridge.translate.kept_thinking import kept_of_blocks
 from tollbridge.translate.request_to_messages import request_to_messages
@@ -10,9 +17,6 @@ from tollbridge.translate.tools_to_messages import ToolPlan
 from tollbridge.translate.unknown_names import UnknownNames
 from tollbridge.usage import TokenUsage
 from tollbridge.wire.codec import encode
-
-SAMPLING_VERSION = "2023-06-01"
-"""The last `anthropic-version` that takes sampling parameters (protocol notes 0.2)."""
 
 
 class ChatOnMessages(Bridge):

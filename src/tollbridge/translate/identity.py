@@ -9,7 +9,15 @@ from msgspec import Raw, Struct
 
 from tollbridge.config import Protocol
 from tollbridge.errors import ErrorCode, GatewayError
-from tollbridge.translate.bridge import Ask, Bridge, Identity, Kept, Reply, UpstreamTerms
+from tollbridge.translate.bridge import (
+    SAMPLING_VERSION,
+    Ask,
+    Bridge,
+    Identity,
+    Kept,
+    Reply,
+    UpstreamTerms,
+)
 from tollbridge.translate.counting import count_text, usage_from_messages
 from tollbridge.translate.failures import failure_from_event, scrub
 from tollbridge.translate.foreign_thinking import (
@@ -63,6 +71,7 @@ class MessagesIdentity(Bridge):
 
     def __init__(self, ask: Ask, body: bytes, identity: Identity) -> None:
         self.unknown = UnknownNames()
+        self.pin_version = SAMPLING_VERSION if ask.sampling else None
         self._ask = ask
         self._body = body
         self._identity = identity

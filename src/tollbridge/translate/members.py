@@ -13,13 +13,13 @@ _members = msgspec.json.Decoder(dict[str, Raw])
 _MODEL = re.compile(rb'"model"\s*:\s*"(?:[^"\\]|\\.)*"')
 
 
-def read_members(body: bytes) -> dict[str, Raw]:
+def read_members(body: bytes | Raw) -> dict[str, Raw]:
     """The members of an object that has been decoded before, in order, each as its bytes.
 
     Raises:
         GatewayError: BODY_INVALID; the names of members that nobody knows are read here first.
     """
-    return decode(body, _members)
+    return decode(bytes(body), _members)
 
 
 def write_member(members: dict[str, Raw], name: str, value: object) -> None:

@@ -47,6 +47,7 @@ class MessagesOnChat(Bridge):
         self._names = ToolNames(_GENERIC.tool_name_max)
         self._dialect = _GENERIC
         self._match_stops = False
+        self._prefill = ""
 
     def local(self) -> Reply | None:
         """The empty answer of a request that only warms a cache, which is Anthropic's to do."""
@@ -80,12 +81,14 @@ class MessagesOnChat(Bridge):
         self._names = translated.names
         self._match_stops = translated.match_stops
         self.gathers = self._match_stops and not self._ask.stream
+        self._prefill = translated.prefill
         self._dialect = dialect_of(terms.dialect)
         return encode(translated.request)
 
     def reply(self, body: bytes) -> Reply:
         """The completion as a message."""
-        return completion_to_message(body, self._answer())
+        echoed = self._prefill if self._dialect.echoes_prefill else ""
+        return completion_to_message(body, self._answer(), echoed)
 
     def stream(self) -> StreamBridge:
         """The state of a stream of chunks."""

@@ -41,11 +41,13 @@ class _Thread(Struct):
 
 
 class Translated(NamedTuple):
-    """The request for the upstream, what it leaves out, and the names to restore."""
+    """The request for the upstream, what it leaves out, the names to restore."""
 
     request: ChatRequest
     dropped: tuple[str, ...]
     names: ToolNames
+    prefill: str
+    """The text that the answer continues; empty: it is an answer of its own."""
     match_stops: bool
     """The upstream is not told the stop sequences, because it would not say which one it met: the
     answer is read as a stream and ended here (protocol notes C.9.14)."""
@@ -85,8 +87,8 @@ def request_to_chat(asked: MessagesRequest, terms: UpstreamTerms, seal_key: byte
     match_stops = bool(stop_sequences(asked)) and not dialect.says_stop
     _write_stream(request, dialect, stream=bool(asked.stream) or match_stops)
     dropped += [name for name in _REPORTED if _present(getattr(asked, name)) is not None]
-    dropped += conversation.dropped
-    return Translated(request, _named(dropped), names, match_stops)
+    lost = _named([*dropped, *conversation.dropped])
+    return Translated(request, lost, names, conversation.prefill, match_stops)
 
 
 def _named(dropped: list[str]) -> tuple[str, ...]:

@@ -25,32 +25,34 @@ class GatheredMessage(StreamToMessages):
         return Reply(message, self.usage, self.counted_output, self.kept)
 
 
-def completion_to_message(body: bytes, answer: Answer) -> Reply:
+def completion_to_message(body: bytes, answer: Answer, echoed: str = "") -> Reply:
     """Translate a one-shot answer.
+
+    `echoed` is a text of the client's that the server may repeat before what is new.
 
     Raises:
         GatewayError: the body is no answer, an error in disguise, or says that the upstream gave
             up.
     """
     stream = GatheredMessage(answer)
-    stream.take_chunk(_as_chunk(read_completion(body)))
+    stream.take_chunk(_as_chunk(read_completion(body), echoed))
     stream.close()
     if stream.failure is not None:
         raise stream.failure
     return stream.reply()
 
 
-def _as_chunk(completion: CompletionBody) -> ChunkBody:
-    choices = [_as_chunk_choice(choice) for choice in completion.choices or ()]
+def _as_chunk(completion: CompletionBody, echoed: str) -> ChunkBody:
+    choices = [_as_chunk_choice(choice, echoed) for choice in completion.choices or ()]
     return ChunkBody(choices=choices, usage=completion.usage)
 
 
-def _as_chunk_choice(choice: Choice) -> ChunkChoice:
+def _as_chunk_choice(choice: Choice, echoed: str) -> ChunkChoice:
     message = choice.message
     for index, call in enumerate(message.tool_calls or ()):
         call.index = index
     delta = ChunkDelta(
-        content=message.content,
+        content=message.content.removeprefix(echoed) if message.content else None,
         refusal=message.refusal,
         tool_calls=message.tool_calls,
         function_call=message.function_call,

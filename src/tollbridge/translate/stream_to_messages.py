@@ -146,8 +146,8 @@ class StreamToMessages:
             if choice.index == 0:
                 if choice.delta is not None:
                     self._take_delta(choice.delta)
-                    if self._stops is not None and self._stops.matched is not None:
-                        self._stop_here(self._stops.matched)
+                    if self._stops is not None and self._matched is not None:
+                        self._stop_here()
                         return
                 if choice.finish_reason:
                     self._take_finish(choice, choice.finish_reason)
@@ -195,7 +195,7 @@ class StreamToMessages:
         if delta.refusal:
             self._refused = True
             self._write(delta.refusal)
-        if self._stops is not None and self._stops.matched is not None:
+        if self._stops is not None and self._matched is not None:
             return
         if delta.tool_calls:
             for piece in delta.tool_calls:
@@ -225,19 +225,19 @@ class StreamToMessages:
         self._open = wanted
 
     def _write(self, text: str) -> None:
-        if self._stops is None:
+        if self._stops is not None:
+            text = self._stops.feed(text)
+            self._matched = self._stops.matched
+        if text:
             self._write_on(text)
-        elif certain := self._stops.feed(text):
-            self._write_on(certain)
 
     def _release_text(self) -> None:
         """The text that was held back for a stop sequence, before something else follows it."""
         if self._stops is not None and (held := self._stops.release()):
             self._write_on(held)
 
-    def _stop_here(self, sequence: str) -> None:
+    def _stop_here(self) -> None:
         """End the answer at a stop sequence; the upstream need not go on."""
-        self._matched = sequence
         self._finish = "stop"
         self._end(done=True)
         self.stopped_early = True
@@ -371,8 +371,6 @@ class StreamToMessages:
         if self._tags is not None:
             self._take_tagged(*self._tags.close())
         self._release_text()
-        if self._stops is not None:
-            self._matched = self._stops.matched
         produced = self._writer.counted > 0 and not self._calls.is_cut()
         if self._finish is None and not (done and produced):
             raise GatewayError(
