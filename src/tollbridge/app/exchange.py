@@ -241,10 +241,10 @@ class Exchange:
     async def _try(self, target: Target) -> None:
         gateway, inbound, ask = self._gateway, self._inbound, self._ask
         bridge = open_bridge(inbound.protocol, target.protocol, ask, self._body, self._identity)
-        self._target, self._bridge, self._stream = target, bridge, None
-        self._reply = bridge.local()
+        self._bridge, self._stream, self._reply = bridge, None, bridge.local()
         if self._reply is not None:
             return
+        self._target = target
         body = self._request(target, bridge)
         stream = ask.stream or bridge.gathers
         call = Call(PATHS[target.protocol], body, stream, inbound.headers, bridge.pin_version)
@@ -277,13 +277,8 @@ class Exchange:
         Raises:
             GatewayError: it cannot be said there, or, to a strict client, not without a loss.
         """
-        terms = UpstreamTerms(
-            target.model,
-            target.dialect,
-            self._hold.output_tokens,
-            target.system_messages,
-            target.avoid,
-        )
+        output, system = self._hold.output_tokens, target.system_messages
+        terms = UpstreamTerms(target.model, target.dialect, output, system, target.avoid)
         body = bridge.request(terms)
         if bridge.dropped and self._inbound.headers.get(STRICT_HEADER, "") in STRICT_ON:
             raise strict_error(bridge.dropped)
@@ -343,7 +338,8 @@ class Exchange:
         """What the upstream reported so far, and our own count."""
         tap: StreamBridge | Reply | None = self._stream or self._reply
         counted = TokenUsage(
-            input=self._ask.input_estimate, output=tap.counted_output if tap else 0
+            input=self._ask.input_estimate if self._target else 0,
+            output=tap.counted_output if tap else 0,
         )
         return (tap.usage if tap else None), counted
 

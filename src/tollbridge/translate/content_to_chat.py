@@ -97,6 +97,9 @@ class Conversation:
         return self._messages
 
     def _add_system(self, turn: Turn) -> None:
+        for block in turn.content if isinstance(turn.content, list) else ():
+            if block.type != "text":
+                self.dropped[f"messages.content.{block.type}"] = None
         text = system_text(turn.content)
         if not text:
             return

@@ -19,7 +19,7 @@ from tollbridge.translate.response_to_messages import GatheredMessage, completio
 from tollbridge.translate.stream_to_messages import Answer, StreamToMessages
 from tollbridge.translate.tool_names import ToolNames
 from tollbridge.translate.unknown_blocks import reduce_unknown_blocks
-from tollbridge.translate.unknown_members import note_request
+from tollbridge.translate.unknown_members import note_dropped, note_request
 from tollbridge.translate.unknown_names import UnknownNames
 from tollbridge.usage import TokenUsage
 from tollbridge.wire.codec import decode, encode
@@ -78,6 +78,7 @@ class MessagesOnChat(Bridge):
         except RecursionError:
             raise _too_deep() from None
         self.dropped = translated.dropped
+        note_dropped(translated.dropped, self.unknown)
         self._names = translated.names
         self._match_stops = translated.match_stops
         self.gathers = self._match_stops and not self._ask.stream

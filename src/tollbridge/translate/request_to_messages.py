@@ -92,7 +92,7 @@ def request_to_messages(
         able = able._replace(system=SystemPlace(terms.system_messages))
     bare = terms.avoid is ErrorCode.SCHEMA_REFUSED
     plan = plan_tools(request, bare=bare)
-    conversation = Conversation(able, plan)
+    conversation = Conversation(able, plan, unknown)
     conversation.add_all(request.messages)
     limit = min(ask.max_tokens or terms.max_tokens, terms.max_tokens)
     translated = MessagesRequest(

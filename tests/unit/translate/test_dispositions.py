@@ -21,6 +21,7 @@ from openai.types.chat import (
     chat_completion_message_param,
     completion_create_params,
 )
+from pydantic import BaseModel
 from typing_extensions import get_type_hints
 
 from tollbridge.translate.dispositions import CHAT, MESSAGES, Table
@@ -40,7 +41,11 @@ def members(kind: Any) -> Iterator[Any]:
     origin = get_origin(kind)
     if origin in (Annotated, Required, NotRequired):
         yield from members(get_args(kind)[0])
-    elif origin in (Union, types.UnionType) or (inspect.isclass(origin) and issubclass(origin, Iterator | list)) or _is_iterable(origin):
+    elif (
+        origin in (Union, types.UnionType)
+        or (inspect.isclass(origin) and issubclass(origin, Iterator | list))
+        or _is_iterable(origin)
+    ):
         for inner in get_args(kind):
             yield from members(inner)
     else:
@@ -57,24 +62,26 @@ def literals(kind: Any) -> Iterator[str]:
             yield from get_args(member)
 
 
+def hints_of(kind: Any) -> dict[str, Any]:
+    """The members of a pydantic model or of a typed dictionary, with their types."""
+    if not inspect.isclass(kind) or get_origin(kind) is not None:
+        return {}
+    if issubclass(kind, BaseModel):
+        return {name: field.annotation for name, field in kind.model_fields.items()}
+    return get_type_hints(kind)
+
+
 def words(kind: Any, member: str = "type") -> set[str]:
     """What discriminates the alternatives: plain words, and the literals of their `type`."""
     found = set(literals(kind))
     for alternative in members(kind):
-        hints = get_type_hints(alternative) if inspect.isclass(alternative) else {}
-        found |= set(literals(hints.get(member)))
+        found |= set(literals(hints_of(alternative).get(member)))
     return found
 
 
 def fields(*kinds: Any) -> set[str]:
-    return {
-        name
-        for kind in kinds
-        for alternative in members(kind)
-        if inspect.isclass(alternative)
-        for name in get_type_hints(alternative)
-        if name != "model_config"
-    }
+    alternatives = [alternative for kind in kinds for alternative in members(kind)]
+    return {name for alternative in alternatives for name in hints_of(alternative)}
 
 
 def undated(names: set[str]) -> set[str]:
@@ -82,12 +89,12 @@ def undated(names: set[str]) -> set[str]:
 
 
 def hint(kind: Any, member: str) -> Any:
-    return get_type_hints(kind)[member]
+    return hints_of(kind)[member]
 
 
 def usage_fields() -> set[str]:
     found = set()
-    for name, nested in get_type_hints(CompletionUsage).items():
+    for name, nested in hints_of(CompletionUsage).items():
         inner = fields(nested)
         found |= {f"{name}.{member}" for member in inner} or {name}
     return found
