@@ -44,6 +44,9 @@ STRICT_HEADER = "x-tollbridge-strict"
 """A client that sends it rather has an error than an answer for which something was dropped."""
 STRICT_ON = frozenset({"1", "true", "on"})
 
+NO_STREAM = ("application/json", "text/html")
+"""Types of bodies that are an error, or an error page, where a stream was asked for."""
+
 ADMIT_TRIES = 5
 """How often an admission is decided anew because the environment changed under it."""
 
@@ -256,7 +259,7 @@ class Exchange:
             if not stream:
                 whole = await from_upstream(read_whole(reply, RESPONSE_BYTES_MAX))
                 self._reply = bridge.reply(whole)
-            elif reply.headers.get("content-type", "").startswith("application/json"):
+            elif reply.headers.get("content-type", "").startswith(NO_STREAM):
                 raise await self._failure(target, reply)
             elif bridge.gathers:
                 self._stream = answer = bridge.gather()

@@ -118,6 +118,9 @@ def failure_from_upstream(
     gives a plain sentence. `headers` have lower-case names.
     """
     text, words, numbers = _read_error_body(body)
+    if status == 200:
+        # An error in disguise may say as its code what it should have had as its status.
+        status = next((int(word) for word in words if word.isdecimal()), status)
     code = _recognised(words, text, status)
     if code is None:
         code = ERROR_STATUSES.get(status) or (
@@ -253,7 +256,9 @@ def _read_error_body(body: bytes) -> tuple[str, list[str], list[int]]:
         ),
         "",
     )
-    words = [str(inner[name]) for name in ("code", "type") if isinstance(inner.get(name), str)]
+    words = [
+        str(inner[name]) for name in ("code", "type") if isinstance(inner.get(name), str | int)
+    ]
     numbers = [inner.get("n_prompt_tokens"), inner.get("n_ctx")]
     counts = [number for number in numbers if isinstance(number, int)]
     return text, words, counts if len(counts) == 2 else []

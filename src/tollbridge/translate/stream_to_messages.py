@@ -91,14 +91,15 @@ class StreamToMessages:
         return self._writer.counted
 
     def feed(self, data: bytes) -> bytes:
-        """Take upstream bytes, give events; `message_start` comes with the first bytes."""
+        """Take upstream bytes, give events; `message_start` comes with the first event."""
         if self._ended:
             return b""
         try:
-            self._take(self._sse.blocks(data))
+            blocks = self._sse.blocks(data)
+            self._take(blocks)
         except GatewayError as error:
             return self.fail(error)
-        if not self._writer.begun:
+        if blocks and not self._writer.begun:
             self._begin()
         return self._writer.drain()
 
