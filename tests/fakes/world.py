@@ -53,6 +53,14 @@ protocol = "messages"
 [upstreams.talk]
 base_url = "http://talk.test"
 protocol = "chat"
+[upstreams.claude]
+base_url = "http://claude.test"
+protocol = "messages"
+dialect = "anthropic"
+[upstreams.picky]
+base_url = "http://picky.test"
+protocol = "chat"
+dialect = "openai"
 [models.m]
 targets = [{upstream = "one"}, {upstream = "two"}]
 [models.single]
@@ -61,6 +69,11 @@ targets = [{upstream = "one"}]
 targets = [{upstream = "talk"}]
 [models.off]
 targets = [{upstream = "one"}]
+[models.kept]
+targets = [{upstream = "claude"}]
+[models.picky]
+targets = [{upstream = "picky"}]
+system_messages = "merge"
 """
 PATIENCE_S = 20
 
@@ -76,7 +89,7 @@ class World:
         self.observer = RecordingObserver()
         self.settler = Settler(self.store, self.observer)
         self.pulse = Pulse(self.store, self.settler, self.observer, "worker-1", lambda: self.now)
-        self.servers = {name: ScriptedServer() for name in ("one", "two", "talk")}
+        self.servers = {name: ScriptedServer() for name in self.config.upstreams}
         self.exchanges: list[Exchange] = []
         prices = {}
         for name, model in self.config.models.items():
