@@ -26,23 +26,20 @@ from tollbridge.app.gateway import Gateway
 from tollbridge.app.ports import Call, Client, KeyRecord, StoreUnavailableError, UpstreamReply
 from tollbridge.app.recollection import keep, recall
 from tollbridge.app.relay import Relay, from_upstream, gather, linger, read_error, read_whole
+from tollbridge.app.request_writer import write_request
 from tollbridge.config import Protocol
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.ledger.model import Checkpoint, Hold, Refusal, Settlement
-from tollbridge.ledger.pricing import price
 from tollbridge.ledger.tariff import Outcome, charge, delivered
 from tollbridge.routing.catalog import Model, Target
 from tollbridge.routing.plan import plan
 from tollbridge.translate.asks import read_ask
-from tollbridge.translate.bridge import Ask, Bridge, Identity, Reply, StreamBridge, UpstreamTerms
-from tollbridge.translate.failures import error_status, failure_from_upstream, strict_error
+from tollbridge.translate.bridge import Ask, Bridge, Identity, Reply, StreamBridge
+from tollbridge.translate.failures import error_status, failure_from_upstream
 from tollbridge.translate.pairs import open_bridge
+from tollbridge.translate.usage_tap import UsageTap
 from tollbridge.units import RESPONSE_BYTES_MAX, EnvId, RequestId, Tokens
 from tollbridge.usage import TokenUsage
-
-STRICT_HEADER = "x-tollbridge-strict"
-"""A client that sends it rather has an error than an answer for which something was dropped."""
-STRICT_ON = frozenset({"1", "true", "on"})
 
 NO_STREAM = ("application/json", "text/html")
 """Types of bodies that are an error, or an error page, where a stream was asked for."""
@@ -98,6 +95,7 @@ class Exchange:
         self._bridge: Bridge | None = None
         self._stream: StreamBridge | None = None
         self._reply: Reply | None = None
+        self._tap = UsageTap()
 
     async def run(self) -> None:
         """From the presented key to the settled charge.
@@ -169,7 +167,7 @@ class Exchange:
         key_hash = hash_key(inbound.presented_key())
         await identify(gateway.directory, key_hash, inbound.env_id, self._started_at)
         self._body = await inbound.body()
-        ask = self._ask = read_ask(inbound.protocol, self._body)
+        ask = self._ask = read_ask(inbound.protocol, self._body, gateway.calibration)
         for _ in range(ADMIT_TRIES):
             record = await identify(gateway.directory, key_hash, inbound.env_id, self._started_at)
             try:
@@ -183,7 +181,7 @@ class Exchange:
             if held is Refusal.STALE:
                 gateway.directory.forget(key_hash)
             elif isinstance(held, Refusal):
-                raise refused(held)
+                raise refused(held, gateway.clock())
             else:
                 self._hold = held
                 message_id = gateway.entropy(12).hex()
@@ -191,11 +189,7 @@ class Exchange:
                     inbound.request_id, message_id, self._started_at // 1000, gateway.seal_key
                 )
                 return
-        raise GatewayError(
-            ErrorCode.LEDGER_UNAVAILABLE,
-            "This environment is being changed too fast; try again.",
-            retry_after_s=1,
-        )
+        raise refused(Refusal.STALE, gateway.clock())
 
     async def _admit(self) -> Hold | Refusal:
         gateway, model = self._gateway, self._model
@@ -204,9 +198,10 @@ class Exchange:
             self._record,
             self._ask,
             model,
-            gateway.prices[model.name].weights,
+            gateway.prices[model.name],
+            self._inbound.protocol,
             gateway.pulse.worker_id,
-            self._started_at,
+            gateway.clock(),
         )
         self._wanted = asked.need.output_tokens
         try:
@@ -245,10 +240,14 @@ class Exchange:
         gateway, inbound, ask = self._gateway, self._inbound, self._ask
         bridge = open_bridge(inbound.protocol, target.protocol, ask, self._body, self._identity)
         self._bridge, self._stream, self._reply = bridge, None, bridge.local()
+        self._tap = UsageTap()
         if self._reply is not None:
             return
         self._target = target
-        body = self._request(target, bridge)
+        body = write_request(bridge, target, self._hold.output_tokens, inbound.headers)
+        if target.avoid is not None and body == self._sent and self._refusal is not None:
+            raise self._refusal  # there is nothing to leave out
+        self._sent = body
         stream = ask.stream or bridge.gathers
         call = Call(PATHS[target.protocol], body, stream, inbound.headers, bridge.pin_version)
         reply = await from_upstream(gateway.servers[target.upstream].send(call))
@@ -258,37 +257,22 @@ class Exchange:
                 raise await self._failure(target, reply)
             if not stream:
                 whole = await from_upstream(read_whole(reply, RESPONSE_BYTES_MAX))
+                self._tap.whole(whole)
                 self._reply = bridge.reply(whole)
             elif reply.headers.get("content-type", "").startswith(NO_STREAM):
                 raise await self._failure(target, reply)
             elif bridge.gathers:
                 self._stream = answer = bridge.gather()
-                self._reply = await gather(reply, answer)
+                self._reply = await gather(reply, answer, self._tap)
             else:
                 self._stream = bridge.stream()
-                await self._relay.stream(reply, self._stream)
+                await self._relay.stream(reply, self._stream, self._tap)
             if (tap := self._reply or self._stream) is not None:
                 await keep(gateway.vault, self._record.env_id, tap.kept, gateway.clock())
             if ask.stream and not (self._stream and self._stream.stopped_early):
                 await linger(reply)
         finally:
             reply.abort()
-
-    def _request(self, target: Target, bridge: Bridge) -> bytes:
-        """The body for a target.
-
-        Raises:
-            GatewayError: it cannot be said there, or, to a strict client, not without a loss.
-        """
-        output, system = self._hold.output_tokens, target.system_messages
-        terms = UpstreamTerms(target.model, target.dialect, output, system, target.avoid)
-        body = bridge.request(terms)
-        if bridge.dropped and self._inbound.headers.get(STRICT_HEADER, "") in STRICT_ON:
-            raise strict_error(bridge.dropped)
-        if target.avoid is not None and body == self._sent and self._refusal is not None:
-            raise self._refusal  # there is nothing to leave out
-        self._sent = body
-        return body
 
     async def _failure(self, target: Target, reply: UpstreamReply) -> GatewayError:
         body = await read_error(reply)
@@ -308,6 +292,8 @@ class Exchange:
         else:
             outcome = Outcome.FAILED_EARLY
         usage, provenance = charge(outcome, reported, counted)
+        if finished and reported is not None and ask.prompt is not None:
+            gateway.calibration.learn(model.name, ask.prompt, reported.prompt)
         book = gateway.prices[model.name]
         settlement = Settlement(
             request_id=self._inbound.request_id,
@@ -315,15 +301,17 @@ class Exchange:
             key_id=record.key_id,
             model=model.name,
             upstream=self._target.upstream if self._target else "",
+            upstream_model=self._target.model if self._target else "",
             client_protocol=self._inbound.protocol,
             stream=ask.stream,
             started_at=self._started_at,
             ended_at=gateway.clock(),
             usage=usage,
-            amount=price(usage, book.weights),
+            amount=book.price(usage),
             provenance=provenance,
             outcome=outcome,
             price_version=book.version,
+            raw_usage=self._tap.text(),
         )
         status = 499 if self._gone and not finished else 200
         if failure is not None and not self._relay.head_sent:
@@ -358,8 +346,12 @@ class Exchange:
         if not self._relay.delivered:
             return None
         usage = delivered(*self._usage())
-        amount = price(usage, self._gateway.prices[self._model.name].weights)
-        return Checkpoint(self._inbound.request_id, self._record.env_id, usage, amount)
+        amount = self._gateway.prices[self._model.name].price(usage)
+        request_id, target = self._inbound.request_id, self._target
+        assert target is not None, "something was delivered"
+        return Checkpoint(
+            request_id, self._record.env_id, usage, amount, target.upstream, target.model
+        )
 
     def keep_alive(self) -> None:
         """Send a heartbeat; only a stream can bear one."""

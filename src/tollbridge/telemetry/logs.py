@@ -10,7 +10,7 @@ from typing import TextIO
 
 import msgspec
 
-from tollbridge.app.ports import Clock
+from tollbridge.app.ports import Alert, Clock
 from tollbridge.errors import GatewayError
 from tollbridge.ledger.model import Settlement
 
@@ -79,6 +79,20 @@ class LogObserver:
                 return
             self._line({"at": self._clock(), "event": "unknown", "kind": kind, "name": name})
         self.unknown_names[key] += 1
+
+    def pack_reached(self, alert: Alert) -> None:
+        """A pack of which so many percent are spent."""
+        self._line(
+            {
+                "at": self._clock(),
+                "event": "alert",
+                "env": alert.env_id,
+                "pack": alert.pack_id,
+                "level_percent": alert.level,
+                "granted": alert.granted,
+                "spent": alert.spent,
+            }
+        )
 
     def trouble(self, what: str, error: BaseException) -> None:
         """Something for the operator, with the place in the code where it happened."""

@@ -58,14 +58,13 @@ class MessagesOnChat(Bridge):
             raise GatewayError(
                 ErrorCode.FIELD_INVALID, f"{path}: 0 cannot be streamed.", field=path
             )
-        nothing = TokenUsage()
         message = Message(
             id=f"msg_{self._identity.message_id}",
             model=self._ask.model,
             stop_reason="max_tokens",
-            usage=messages_usage(nothing),
+            usage=messages_usage(TokenUsage()),
         )
-        return Reply(encode(message), nothing, 0)
+        return Reply(encode(message), None, 0)
 
     def request(self, terms: UpstreamTerms) -> bytes:
         """The Chat request for one target; the answer is read in that target's dialect.
