@@ -28,6 +28,7 @@ from tollbridge.translate.foreign_thinking import (
 from tollbridge.translate.kept_thinking import KeptThinking
 from tollbridge.translate.members import ModelMember, read_members, write_member
 from tollbridge.translate.relay import Relay
+from tollbridge.translate.system_turns import has_system_turns, move_system_turns
 from tollbridge.translate.unknown_names import UnknownNames
 from tollbridge.wire.codec import decode, decode_answer, encode
 from tollbridge.wire.messages.responses import ErrorDetail, Usage
@@ -82,7 +83,9 @@ class MessagesIdentity(Bridge):
         capped = asked is not None and asked > terms.max_tokens
         foreign = terms.dialect == "anthropic" and has_foreign_thinking(self._body)
         lost = terms.avoid is ErrorCode.THINKING_LOST
-        if terms.model == self._ask.model and not (capped or foreign or lost):
+        place = terms.system_messages
+        moved = place is not None and place != "keep" and has_system_turns(self._body)
+        if terms.model == self._ask.model and not (capped or foreign or lost or moved):
             return self._body
         members = read_members(self._body)
         if foreign:
@@ -93,6 +96,8 @@ class MessagesIdentity(Bridge):
             _cap_thinking(members, terms.max_tokens)
         if lost:
             turn_thinking_off(members)
+        if moved and place is not None:
+            move_system_turns(members, place)
         return encode(members)
 
     def reply(self, body: bytes) -> Reply:
