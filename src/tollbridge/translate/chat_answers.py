@@ -111,7 +111,10 @@ def _raise_error(data: bytes, answer: ChunkBody | CompletionBody) -> None:
         raise failure_from_event(None, error)
     if error is not None:
         raise failure_from_event(error.type, error.message, error.code)
-    loose: object = msgspec.json.decode(data)
+    try:
+        loose: object = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return  # typed decoding does not look into members that it does not know
     if isinstance(loose, dict) and isinstance(loose.get("message"), str):
         code = loose.get("code")
         kind = loose.get("type")
