@@ -69,6 +69,10 @@ Entropy = Callable[[int], bytes]
 """That many random bytes, fit for secrets."""
 
 
+CountText = Callable[[str], int]
+"""Tokens of a text. Takes milliseconds: called in a thread of its own."""
+
+
 class AccountStore(Protocol):
     """The hot path's view of environments, keys and the ledger.
 
