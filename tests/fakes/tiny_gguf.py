@@ -205,8 +205,12 @@ def _tensors(
         yield Tensor(f"blk.0.{name}.weight", (WIDTH, WIDTH), gauss(WIDTH, WIDTH, 0.1, "column"))
     yield Tensor("blk.0.attn_output.weight", (WIDTH, WIDTH), gauss(WIDTH, WIDTH, 0.1, "row"))
     for name in ("ffn_gate", "ffn_up"):
-        yield Tensor(f"blk.0.{name}.weight", (WIDTH, FEED_FORWARD), gauss(WIDTH, FEED_FORWARD, 0.1, "column"))
-    yield Tensor("blk.0.ffn_down.weight", (FEED_FORWARD, WIDTH), gauss(FEED_FORWARD, WIDTH, 0.1, "row"))
+        yield Tensor(
+            f"blk.0.{name}.weight", (WIDTH, FEED_FORWARD), gauss(WIDTH, FEED_FORWARD, 0.1, "column")
+        )
+    yield Tensor(
+        "blk.0.ffn_down.weight", (FEED_FORWARD, WIDTH), gauss(FEED_FORWARD, WIDTH, 0.1, "row")
+    )
 
 
 def _text(text: str) -> bytes:
