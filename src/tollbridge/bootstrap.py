@@ -7,27 +7,40 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
+from tollbridge.app.alerts import Alerter, Webhook
 from tollbridge.app.directory import Directory
-from tollbridge.app.gateway import Gateway, Price
+from tollbridge.app.gateway import Gateway
 from tollbridge.app.ports import ModelServer
 from tollbridge.app.pulse import Pulse
 from tollbridge.app.settlement import Settler
-from tollbridge.config import DEMO_UPSTREAM, Config, ConfigError, parse_config
-from tollbridge.ledger import pricing
+from tollbridge.config import (
+    DEMO_UPSTREAM,
+    AlertsConfig,
+    Config,
+    ConfigError,
+    UpstreamConfig,
+    parse_config,
+)
+from tollbridge.ledger.pricing import price_book
 from tollbridge.routing.catalog import Catalog
 from tollbridge.server.asgi import Application
 from tollbridge.server.inbound import Receive, Scope, Send
+from tollbridge.storage.spool import FileSpool
 from tollbridge.storage.sqlite import SqliteStore
 from tollbridge.telemetry.logs import LogObserver
-from tollbridge.units import Millis
+from tollbridge.units import ALERT_LEVELS_DEFAULT, Millis
 from tollbridge.upstream.demo.upstream import DemoUpstream
 from tollbridge.upstream.http_client import HttpUpstream
 from tollbridge.upstream.model_server import CredentialedServer
+from tollbridge.upstream.tokenizer_file import read_tokenizer, tokenizer_problem
 
+SPOOL_NAME = "spool"
 DATABASE_NAME = "tollbridge.sqlite3"
 CONFIG_NAME = "tollbridge.toml"
 SEAL_KEY_NAME = "seal.key"
@@ -60,13 +73,29 @@ def read_config(path: Path, environ: Mapping[str, str]) -> Config:
         raise ConfigError(f"cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError("cannot be read: it is not UTF-8 text") from error
-    return parse_config(text, environ)
+    return _with_tokenizers(parse_config(text, environ), path.parent)
 
 
-def open_store(data: Path) -> SqliteStore:
+def _with_tokenizers(config: Config, folder: Path) -> Config:
+    """With the paths of tokenizer files as they are seen from here.
+
+    Raises:
+        ConfigError: a file is not there, or the package that reads it.
+    """
+    models = dict(config.models)
+    for name, model in models.items():
+        if model.tokenizer:
+            path = folder / model.tokenizer
+            if problem := tokenizer_problem(path):
+                raise ConfigError(f'models."{name}".tokenizer: {problem}')
+            models[name] = msgspec.structs.replace(model, tokenizer=str(path))
+    return msgspec.structs.replace(config, models=models)
+
+
+def open_store(data: Path, alert_levels: Sequence[int] = ALERT_LEVELS_DEFAULT) -> SqliteStore:
     """The embedded database below the data folder, made if it is not there."""
     data.mkdir(parents=True, exist_ok=True)
-    return SqliteStore(data / DATABASE_NAME)
+    return SqliteStore(data / DATABASE_NAME, alert_levels=alert_levels)
 
 
 def read_seal_key(config: Config, data: Path) -> bytes:
@@ -101,30 +130,45 @@ def build_servers(config: Config, demo_pace_ms: float) -> Mapping[str, ModelServ
     return servers
 
 
+def build_webhook(config: AlertsConfig) -> Webhook | None:
+    """Where alerts go, if the file says so."""
+    if not config.webhook:
+        return None
+    scheme, rest = config.webhook.split("://", 1)
+    host, slash, path = rest.partition("/")
+    upstream = UpstreamConfig(
+        base_url=f"{scheme}://{host}", protocol="chat", first_byte_timeout_s=10.0
+    )
+    secret = config.secret.encode()
+    return Webhook(HttpUpstream.from_config(upstream), slash + path or "/", secret)
+
+
 def build_gateway(settings: Settings) -> Gateway:
     """Everything that one worker needs; starts nothing."""
     config = settings.config
-    store = open_store(settings.data)
+    store = open_store(settings.data, config.alerts.levels)
     observer = LogObserver(sys.stderr, clock)
-    settler = Settler(store, observer)
     worker_id = f"{os.getpid()}-{secrets.token_hex(8)}"
-    prices = {}
-    for name, model in config.models.items():
-        weights = pricing.weights(model.price)
-        prices[name] = Price(weights, pricing.version(weights))
+    settler = Settler(store, observer, FileSpool(settings.data / SPOOL_NAME, worker_id))
+    alerter = Alerter(store, build_webhook(config.alerts), observer, clock)
     return Gateway(
         config=config,
         catalog=Catalog.of(config),
-        prices=prices,
+        prices={name: price_book(model.price) for name, model in config.models.items()},
         directory=Directory(store),
         store=store,
         servers=build_servers(config, settings.demo_pace_ms),
         observer=observer,
-        pulse=Pulse(store, settler, observer, worker_id, clock),
+        pulse=Pulse(store, settler, observer, worker_id, clock, alerter),
         settler=settler,
         clock=clock,
         entropy=secrets.token_bytes,
         seal_key=read_seal_key(config, settings.data),
+        tokenizers={
+            name: read_tokenizer(Path(model.tokenizer))
+            for name, model in config.models.items()
+            if model.tokenizer
+        },
     )
 
 
@@ -147,6 +191,8 @@ class Worker:
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         gateway = build_gateway(self._settings)
+        books = {book.version: book.text() for book in gateway.prices.values()}
+        await gateway.store.keep_prices(books, gateway.clock())
         await gateway.pulse.start()
         self._application = Application(gateway)
         await send({"type": "lifespan.startup.complete"})

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from tollbridge.units import BODY_BYTES_MAX_DEFAULT
+from tollbridge.units import ALERT_LEVELS_DEFAULT, BODY_BYTES_MAX_DEFAULT
 
 Protocol = Literal["messages", "chat"]
 """A wire protocol: Anthropic Messages or OpenAI Chat Completions."""
@@ -92,6 +92,16 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Empty: the same name."""
 
 
+class TierConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Weights for prompts of more than `above` tokens; what is left out is as below that length."""
+
+    above: int
+    input: float | None = None
+    cache_read: float | None = None
+    cache_write: float | None = None
+    output: float | None = None
+
+
 class PriceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Weights in credits per token. At most six decimals: they become whole micro-credits."""
 
@@ -99,6 +109,8 @@ class PriceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     cache_read: float = 0.1
     cache_write: float = 1.25
     output: float = 1.0
+    tiers: tuple[TierConfig, ...] = ()
+    """The tier of the whole prompt's length prices all tokens of an exchange."""
 
 
 class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -109,14 +121,31 @@ class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     context_window: _AtLeastOne = 256_000
     output_limit: _AtLeastOne = 32_000
     price: PriceConfig = PriceConfig()
+    tokenizer: str = ""
+    """A `tokenizer.json`, relative to this file: counts prompts where the upstream does not."""
     on_by_default: bool = False
     """Whether a new environment starts with this model switched on."""
+
+
+class AlertsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """When and where to tell that a pack runs out."""
+
+    levels: tuple[int, ...] = ALERT_LEVELS_DEFAULT
+    """Percent of a pack that are spent."""
+    webhook: str = ""
+    """A URL that is called with POST; empty: only the log tells."""
+    secret: str = ""
+    """Signs the calls, so that the receiver knows who called."""
+
+    def __repr__(self) -> str:
+        return f"AlertsConfig(levels={self.levels!r}, ...)"
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole file."""
 
     server: ServerConfig = ServerConfig()
+    alerts: AlertsConfig = AlertsConfig()
     upstreams: dict[str, UpstreamConfig] = {}
     models: dict[str, ModelConfig] = {}
 
@@ -140,7 +169,12 @@ def parse_config(text: str, environ: Mapping[str, str]) -> Config:
     }
     seal_key = _secret(config.server.seal_key, "server.seal_key", environ)
     server = msgspec.structs.replace(config.server, seal_key=seal_key)
-    config = msgspec.structs.replace(config, upstreams=upstreams, server=server)
+    alerts = msgspec.structs.replace(
+        config.alerts,
+        webhook=_secret(config.alerts.webhook, "alerts.webhook", environ),
+        secret=_secret(config.alerts.secret, "alerts.secret", environ),
+    )
+    config = msgspec.structs.replace(config, upstreams=upstreams, server=server, alerts=alerts)
     check_config(config)
     return config
 
@@ -151,6 +185,7 @@ def check_config(config: Config) -> None:
     Raises:
         ConfigError: with the path of the setting and the remedy.
     """
+    _check_alerts(config.alerts)
     for name, upstream in config.upstreams.items():
         where = f"upstreams.{name}"
         if name == DEMO_UPSTREAM:
@@ -170,13 +205,37 @@ def check_config(config: Config) -> None:
                     f"{where}.targets[{index}].upstream: no upstream {target.upstream!r};"
                     f" known are {known}"
                 )
-        for token_class in ("input", "cache_read", "cache_write", "output"):
-            weight: float = getattr(model.price, token_class)
-            if not 0 <= weight <= WEIGHT_MAX or round(weight, 6) != weight:
-                raise ConfigError(
-                    f"{where}.price.{token_class}: between 0 and {WEIGHT_MAX:g}, with at most six"
-                    " decimals"
-                )
+        _check_price(model.price, f"{where}.price")
+
+
+def _check_alerts(alerts: AlertsConfig) -> None:
+    if not all(1 <= level <= 100 for level in alerts.levels):
+        raise ConfigError("alerts.levels: percentages between 1 and 100")
+    if alerts.webhook and not alerts.webhook.startswith(("http://", "https://")):
+        raise ConfigError("alerts.webhook: must begin with http:// or https://")
+    if alerts.webhook and not alerts.secret:
+        raise ConfigError("alerts.secret: set one, for instance env:ALERT_SECRET; it signs calls")
+
+
+def _check_price(price: PriceConfig, where: str) -> None:
+    above = 0
+    _check_weights(price, where)
+    for index, tier in enumerate(price.tiers):
+        if tier.above <= above:
+            raise ConfigError(f"{where}.tiers[{index}].above: must grow from tier to tier")
+        above = tier.above
+        _check_weights(tier, f"{where}.tiers[{index}]")
+
+
+def _check_weights(price: PriceConfig | TierConfig, where: str) -> None:
+    for token_class in ("input", "cache_read", "cache_write", "output"):
+        weight: float | None = getattr(price, token_class)
+        if weight is None:
+            continue
+        if not 0 <= weight <= WEIGHT_MAX or round(weight, 6) != weight:
+            raise ConfigError(
+                f"{where}.{token_class}: between 0 and {WEIGHT_MAX:g}, with at most six decimals"
+            )
 
 
 def _in_words(message: str) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
-from tollbridge.app.ports import Call, StoreUnavailableError, UpstreamError
+from tollbridge.app.ports import Alert, Call, StoreUnavailableError, UpstreamError
 from tollbridge.errors import GatewayError
 from tollbridge.ledger.model import Settlement
 from tollbridge.storage.sqlite import SqliteStore
@@ -140,6 +140,7 @@ class RecordingObserver:
         self.ended: list[tuple[Settlement, int, str | None]] = []
         self.refused: list[GatewayError] = []
         self.troubles: list[tuple[str, BaseException]] = []
+        self.alerts: list[Alert] = []
 
     def exchange_ended(self, settlement: Settlement, status: int, error: str | None) -> None:
         self.ended.append((settlement, status, error))
@@ -147,8 +148,43 @@ class RecordingObserver:
     def request_refused(self, request_id: str, protocol: str, error: GatewayError) -> None:
         self.refused.append(error)
 
+    def pack_reached(self, alert: Alert) -> None:
+        self.alerts.append(alert)
+
     def trouble(self, what: str, error: BaseException) -> None:
         self.troubles.append((what, error))
+
+
+class MemorySpool:
+    """A spool that is as durable as the test; `broken` is raised by whatever writes."""
+
+    def __init__(self, *left_behind: Settlement) -> None:
+        self.kept: list[Settlement] = []
+        self.rejected: list[tuple[str, str]] = []
+        self.closed = False
+        self.broken: OSError | None = None
+        self._left_behind = left_behind
+
+    def keep(self, settlement: Settlement) -> None:
+        self._write()
+        self.kept.append(settlement)
+
+    def adopt(self) -> tuple[Settlement, ...]:
+        return self._left_behind
+
+    def clear(self) -> None:
+        self.kept.clear()
+
+    def reject(self, settlement: Settlement, reason: str) -> None:
+        self._write()
+        self.rejected.append((settlement.request_id, reason))
+
+    def close(self) -> None:
+        self.closed = True
+
+    def _write(self) -> None:
+        if self.broken is not None:
+            raise self.broken
 
 
 class FlakyStore(SqliteStore):

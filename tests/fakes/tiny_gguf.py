@@ -20,11 +20,68 @@ SPREAD = 0.5
 ALIGNMENT = 32
 NEVER = -40.0
 
-WORDS = (
-    "the of and to in is that it was for on as with his they be at one have this from or had by"
-    " hot but some what there we can out other were all your when up use word how said an each she"
-    " river bridge toll stone water boat ferry north wind light morning road town market bread"
-).split()
+WORDS = [
+    "the",
+    "of",
+    "and",
+    "to",
+    "in",
+    "is",
+    "that",
+    "it",
+    "was",
+    "for",
+    "on",
+    "as",
+    "with",
+    "his",
+    "they",
+    "be",
+    "at",
+    "one",
+    "have",
+    "this",
+    "from",
+    "or",
+    "had",
+    "by",
+    "hot",
+    "but",
+    "some",
+    "what",
+    "there",
+    "we",
+    "can",
+    "out",
+    "other",
+    "were",
+    "all",
+    "your",
+    "when",
+    "up",
+    "use",
+    "word",
+    "how",
+    "said",
+    "an",
+    "each",
+    "she",
+    "river",
+    "bridge",
+    "toll",
+    "stone",
+    "water",
+    "boat",
+    "ferry",
+    "north",
+    "wind",
+    "light",
+    "morning",
+    "road",
+    "town",
+    "market",
+    "bread",
+]
 
 TEMPLATE = """\
 {%- if messages[0].role == 'system' %}{% set first = messages[0].content + '\n' %}

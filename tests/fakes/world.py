@@ -13,6 +13,7 @@ from tests.fakes.bodies import message_end, message_start, text_delta
 from tests.fakes.exchange_parts import (
     JSON_HEAD,
     FlakyStore,
+    MemorySpool,
     RecordingClient,
     RecordingObserver,
     ScriptedReply,
@@ -22,7 +23,7 @@ from tests.fakes.exchange_parts import (
 from tollbridge.access.keys import hash_key
 from tollbridge.app.directory import Directory
 from tollbridge.app.exchange import Exchange, Inbound
-from tollbridge.app.gateway import Gateway, Price
+from tollbridge.app.gateway import Gateway
 from tollbridge.app.ports import (
     Client,
     Grant,
@@ -32,9 +33,9 @@ from tollbridge.app.pulse import Pulse
 from tollbridge.app.settlement import Settler
 from tollbridge.config import Config, parse_config
 from tollbridge.errors import GatewayError
-from tollbridge.ledger import pricing
 from tollbridge.ledger.audit import AuditReport, audit
 from tollbridge.ledger.model import Pack
+from tollbridge.ledger.pricing import price_book
 from tollbridge.routing.catalog import Catalog
 from tollbridge.storage.sqlite import audit_rows
 from tollbridge.units import MICRO, EnvId, KeyId, MicroCredits, Millis, PackId, RequestId
@@ -73,18 +74,14 @@ class World:
         self.now = Millis(1_700_000_000_000)
         self.store = FlakyStore(self.path)
         self.observer = RecordingObserver()
-        self.settler = Settler(self.store, self.observer)
+        self.settler = Settler(self.store, self.observer, MemorySpool())
         self.pulse = Pulse(self.store, self.settler, self.observer, "worker-1", lambda: self.now)
         self.servers = {name: ScriptedServer() for name in ("one", "two", "talk")}
         self.exchanges: list[Exchange] = []
-        prices = {}
-        for name, model in self.config.models.items():
-            weights = pricing.weights(model.price)
-            prices[name] = Price(weights, pricing.version(weights))
         self.gateway = Gateway(
             config=self.config,
             catalog=Catalog.of(self.config),
-            prices=prices,
+            prices={name: price_book(m.price) for name, m in self.config.models.items()},
             directory=Directory(self.store),
             store=self.store,
             servers=self.servers,

@@ -28,7 +28,6 @@ from tollbridge.app.relay import Relay, from_upstream, linger, read_error, read_
 from tollbridge.config import Protocol
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.ledger.model import Checkpoint, Hold, Refusal, Settlement
-from tollbridge.ledger.pricing import price
 from tollbridge.ledger.tariff import Outcome, charge, delivered
 from tollbridge.routing.catalog import Model, Target
 from tollbridge.routing.plan import plan
@@ -36,6 +35,7 @@ from tollbridge.translate.asks import read_ask
 from tollbridge.translate.bridge import Ask, Bridge, Identity, Reply, StreamBridge, UpstreamTerms
 from tollbridge.translate.failures import error_status, failure_from_upstream
 from tollbridge.translate.pairs import open_bridge
+from tollbridge.translate.usage_tap import UsageTap
 from tollbridge.units import RESPONSE_BYTES_MAX, EnvId, RequestId, Tokens
 from tollbridge.usage import TokenUsage
 
@@ -87,6 +87,7 @@ class Exchange:
         self._bridge: Bridge | None = None
         self._stream: StreamBridge | None = None
         self._reply: Reply | None = None
+        self._tap = UsageTap()
 
     async def run(self) -> None:
         """From the presented key to the settled charge.
@@ -158,7 +159,7 @@ class Exchange:
         key_hash = hash_key(inbound.presented_key())
         await identify(gateway.directory, key_hash, inbound.env_id, self._started_at)
         self._body = await inbound.body()
-        ask = self._ask = read_ask(inbound.protocol, self._body)
+        ask = self._ask = read_ask(inbound.protocol, self._body, gateway.calibration)
         for _ in range(ADMIT_TRIES):
             record = await identify(gateway.directory, key_hash, inbound.env_id, self._started_at)
             try:
@@ -172,7 +173,7 @@ class Exchange:
             if held is Refusal.STALE:
                 gateway.directory.forget(key_hash)
             elif isinstance(held, Refusal):
-                raise refused(held)
+                raise refused(held, gateway.clock())
             else:
                 self._hold = held
                 message_id = gateway.entropy(12).hex()
@@ -180,11 +181,7 @@ class Exchange:
                     inbound.request_id, message_id, self._started_at // 1000, gateway.seal_key
                 )
                 return
-        raise GatewayError(
-            ErrorCode.LEDGER_UNAVAILABLE,
-            "This environment is being changed too fast; try again.",
-            retry_after_s=1,
-        )
+        raise refused(Refusal.STALE, gateway.clock())
 
     async def _admit(self) -> Hold | Refusal:
         gateway, model = self._gateway, self._model
@@ -193,9 +190,10 @@ class Exchange:
             self._record,
             self._ask,
             model,
-            gateway.prices[model.name].weights,
+            gateway.prices[model.name],
+            self._inbound.protocol,
             gateway.pulse.worker_id,
-            self._started_at,
+            gateway.clock(),
         )
         self._wanted = asked.need.output_tokens
         try:
@@ -229,6 +227,7 @@ class Exchange:
         inbound, ask = self._inbound, self._ask
         bridge = open_bridge(inbound.protocol, target.protocol, ask, self._body, self._identity)
         self._target, self._bridge, self._stream = target, bridge, None
+        self._tap = UsageTap()
         body = bridge.request(UpstreamTerms(target.model, target.dialect, self._hold.output_tokens))
         call = Call(PATHS[target.protocol], body, ask.stream, inbound.headers, bridge.pin_version)
         reply = await from_upstream(self._gateway.servers[target.upstream].send(call))
@@ -238,12 +237,13 @@ class Exchange:
                 raise await self._failure(target, reply)
             if not ask.stream:
                 whole = await from_upstream(read_whole(reply, RESPONSE_BYTES_MAX))
+                self._tap.whole(whole)
                 self._reply = bridge.reply(whole)
                 return
             if reply.headers.get("content-type", "").startswith("application/json"):
                 raise await self._failure(target, reply)
             self._stream = bridge.stream()
-            await self._relay.stream(reply, self._stream)
+            await self._relay.stream(reply, self._stream, self._tap)
             await linger(reply)
         finally:
             reply.abort()
@@ -266,6 +266,8 @@ class Exchange:
         else:
             outcome = Outcome.FAILED_EARLY
         usage, provenance = charge(outcome, reported, counted)
+        if finished and reported is not None and ask.prompt is not None:
+            gateway.calibration.learn(model.name, ask.prompt, reported.prompt)
         book = gateway.prices[model.name]
         settlement = Settlement(
             request_id=self._inbound.request_id,
@@ -273,15 +275,17 @@ class Exchange:
             key_id=record.key_id,
             model=model.name,
             upstream=self._target.upstream if self._target else "",
+            upstream_model=self._target.model if self._target else "",
             client_protocol=self._inbound.protocol,
             stream=ask.stream,
             started_at=self._started_at,
             ended_at=gateway.clock(),
             usage=usage,
-            amount=price(usage, book.weights),
+            amount=book.price(usage),
             provenance=provenance,
             outcome=outcome,
             price_version=book.version,
+            raw_usage=self._tap.text(),
         )
         status = 499 if self._gone and not finished else 200
         if failure is not None and not self._relay.head_sent:
@@ -313,8 +317,12 @@ class Exchange:
         if not self._relay.delivered:
             return None
         usage = delivered(*self._usage())
-        amount = price(usage, self._gateway.prices[self._model.name].weights)
-        return Checkpoint(self._inbound.request_id, self._record.env_id, usage, amount)
+        amount = self._gateway.prices[self._model.name].price(usage)
+        request_id, target = self._inbound.request_id, self._target
+        assert target is not None, "something was delivered"
+        return Checkpoint(
+            request_id, self._record.env_id, usage, amount, target.upstream, target.model
+        )
 
     def keep_alive(self) -> None:
         """Send a heartbeat; only a stream can bear one."""

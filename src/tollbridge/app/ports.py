@@ -8,19 +8,59 @@ Adapters live on the edge floor: `storage` implements the stores, `upstream` the
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-import msgspec
-
+from tollbridge.app.accounts import (
+    Alert,
+    CorrectionConflictError,
+    CorrectionRefusedError,
+    Environment,
+    Grant,
+    GrantConflictError,
+    KeyInfo,
+    KeyRecord,
+    Receipt,
+    SettlementConflictError,
+    StoreUnavailableError,
+    UnknownEnvironmentError,
+    UnknownHoldError,
+    UnknownPackError,
+    UpstreamUsageRow,
+    UsageRow,
+)
 from tollbridge.errors import GatewayError
 from tollbridge.ledger.model import (
+    UNLIMITED,
     Admission,
     Checkpoint,
+    Correction,
     Hold,
+    Limits,
     Pack,
+    PackTransfer,
     Refusal,
     Settled,
     Settlement,
 )
-from tollbridge.units import EnvId, KeyId, MicroCredits, Millis, PackId
+from tollbridge.units import EnvId, KeyId, MicroCredits, Millis, PackId, RequestId
+
+__all__ = [
+    "Alert",
+    "CorrectionConflictError",
+    "CorrectionRefusedError",
+    "Environment",
+    "Grant",
+    "GrantConflictError",
+    "KeyInfo",
+    "KeyRecord",
+    "Receipt",
+    "SettlementConflictError",
+    "StoreUnavailableError",
+    "UnknownEnvironmentError",
+    "UnknownHoldError",
+    "UnknownPackError",
+    "UpstreamUsageRow",
+    "UsageRow",
+]
+# The values come with the ports that use them.
 
 Clock = Callable[[], Millis]
 """Milliseconds since the epoch."""
@@ -29,30 +69,8 @@ Entropy = Callable[[int], bytes]
 """That many random bytes, fit for secrets."""
 
 
-class StoreUnavailableError(Exception):
-    """The database is away. The caller fails closed: nothing is served that cannot be charged."""
-
-
-class UnknownHoldError(Exception):
-    """A settlement of a request that was never admitted: there is nothing to end."""
-
-
-class SettlementConflictError(Exception):
-    """The request was settled with other content; the message names the differing field."""
-
-
-class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A key with the environment it opens, read in one snapshot."""
-
-    key_id: KeyId
-    env_id: EnvId
-    name: str
-    expires_at: Millis | None
-    revoked_at: Millis | None
-    generation: int
-    """Of the environment: any change of its keys or switches raises it."""
-    models_on: frozenset[str]
-    """The models of group `cloudbase` that are switched on."""
+CountText = Callable[[str], int]
+"""Tokens of a text. Takes milliseconds: called in a thread of its own."""
 
 
 class AccountStore(Protocol):
@@ -90,63 +108,46 @@ class AccountStore(Protocol):
     async def sweep(self, now: Millis) -> int:
         """Recover holds of workers whose lease has run out; expire packs. Returns how many."""
 
+    async def keep_prices(self, books: Mapping[str, str], now: Millis) -> None:
+        """Store price books (JSON text by version), so that old charges can be explained."""
+
+    async def receipt(self, env_id: EnvId, request_id: RequestId) -> Receipt | None:
+        """Of an exchange that has ended; None: this environment has no such."""
+
+    async def take_alerts(self, now: Millis) -> Sequence[Alert]:
+        """Alerts that are due, for this caller to deliver.
+
+        Nobody else gets them until `ALERT_RETRY_MS`, doubled with each try, has passed. After
+        `ALERT_TRIES_MAX` tries an alert is given up.
+        """
+
+    async def alert_sent(self, alert: Alert) -> None:
+        """It was delivered: nobody gets it again."""
+
     async def close(self, worker_id: str) -> None:
         """Give up the lease and close the database."""
 
 
-class KeyInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A key as it is listed: never the key itself."""
+class Spool(Protocol):
+    """Settlements that wait for the database, kept where they outlive the process.
 
-    key_id: KeyId
-    env_id: EnvId
-    name: str
-    hint: str
-    """The key's last four characters."""
-    created_at: Millis
-    expires_at: Millis | None
-    revoked_at: Millis | None
+    Every method may raise `OSError`.
+    """
 
+    def keep(self, settlement: Settlement) -> None:
+        """Durable when it returns. Called from a thread: it waits for a disk."""
 
-class Environment(msgspec.Struct, frozen=True, kw_only=True):
-    """A tenant."""
+    def adopt(self) -> Sequence[Settlement]:
+        """What dead workers kept, and nobody else gets now."""
 
-    env_id: EnvId
-    name: str
-    created_at: Millis
-    generation: int
+    def clear(self) -> None:
+        """All that was kept and adopted is on the ledger."""
 
+    def reject(self, settlement: Settlement, reason: str) -> None:
+        """Set one aside that the ledger does not take."""
 
-class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
-    """Usage added up by environment, model and day (UTC)."""
-
-    env_id: EnvId
-    day: str
-    model: str
-    requests: int
-    input: int
-    cache_read: int
-    cache_write: int
-    output: int
-    amount: MicroCredits
-
-
-class Grant(msgspec.Struct, frozen=True, kw_only=True):
-    """A pack to be granted. The id is the caller's, so that a repeated call grants once."""
-
-    env_id: EnvId
-    pack_id: PackId
-    amount: MicroCredits
-    expires_at: Millis | None
-    models: tuple[str, ...]
-    now: Millis
-
-
-class GrantConflictError(Exception):
-    """A pack with this id exists with other content; the message names the differing field."""
-
-
-class UnknownEnvironmentError(Exception):
-    """There is no environment with this id."""
+    def close(self) -> None:
+        """What is still kept is left to the next worker."""
 
 
 class ControlStore(Protocol):
@@ -155,8 +156,13 @@ class ControlStore(Protocol):
     Methods that name an environment raise `UnknownEnvironmentError` if there is none.
     """
 
-    async def create_environment(self, env_id: EnvId, name: str, now: Millis) -> bool:
+    async def create_environment(
+        self, env_id: EnvId, name: str, now: Millis, limits: Limits = UNLIMITED
+    ) -> bool:
         """Returns False if it exists already."""
+
+    async def limit_environment(self, env_id: EnvId, limits: Limits) -> None:
+        """Set the limits and raise the generation: they hold for the very next request."""
 
     async def environments(self) -> Sequence[Environment]:
         """All of them, by id."""
@@ -169,6 +175,12 @@ class ControlStore(Protocol):
 
     async def revoke_key(self, key_id: KeyId, now: Millis) -> bool:
         """Raise the generation, so that the very next request is refused. False: no such key."""
+
+    async def limit_key(self, key_id: KeyId, limits: Limits, budget: MicroCredits) -> bool:
+        """Set limits and budget (0: none) and raise the generation. False: no such key.
+
+        What the key was charged before counts against the budget.
+        """
 
     async def switch(self, env_id: EnvId, models: Sequence[str], *, on: bool) -> None:
         """Turn models of group `cloudbase` on or off and raise the generation."""
@@ -183,11 +195,30 @@ class ControlStore(Protocol):
             GrantConflictError: a pack with this id has other content.
         """
 
+    async def correct(self, correction: Correction) -> bool:
+        """Add credits to a pack or take them back. False: done before with the same content.
+
+        Raises:
+            UnknownPackError: the environment has no such pack.
+            CorrectionConflictError: the id was used with other content.
+            CorrectionRefusedError: the pack is over, or has less available.
+        """
+
+    async def transfers(self, env_id: EnvId, pack_id: PackId) -> Sequence[PackTransfer]:
+        """Every transfer of one pack, in the order in which they happened.
+
+        Raises:
+            UnknownPackError: the environment has no such pack.
+        """
+
     async def packs(self, env_id: EnvId | None) -> Sequence[Pack]:
         """In the order in which they are drawn: soonest to expire first, then oldest."""
 
     async def usage(self, env_id: EnvId | None, since: Millis, until: Millis) -> Sequence[UsageRow]:
         """Usage added up by environment, day and model."""
+
+    async def upstream_usage(self, since: Millis, until: Millis) -> Sequence[UpstreamUsageRow]:
+        """Usage of all environments as the upstreams see it, for `ledger.reconcile`."""
 
 
 class UpstreamRequest(NamedTuple):
@@ -303,6 +334,9 @@ class Observer(Protocol):
 
     def request_refused(self, request_id: str, protocol: str, error: GatewayError) -> None:
         """One call for each request that was refused before it was admitted."""
+
+    def pack_reached(self, alert: Alert) -> None:
+        """One call for each level of a pack, by the worker that delivers the alert."""
 
     def trouble(self, what: str, error: BaseException) -> None:
         """Something an operator should look at; no request may be to blame."""

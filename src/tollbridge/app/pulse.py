@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import Coroutine
 from typing import Protocol
 
+from tollbridge.app.alerts import Alerter
 from tollbridge.app.ports import AccountStore, Clock, Observer, StoreUnavailableError
 from tollbridge.app.settlement import Settler
 from tollbridge.ledger.model import Checkpoint
@@ -19,6 +20,7 @@ DRAIN_S = 20.0
 DRAIN_STEP_S = 0.02
 _CHECKPOINT_TICKS = CHECKPOINT_MS // 1000
 _HEARTBEAT_TICKS = HEARTBEAT_MS // 1000
+_ALERT_TICKS = 2
 _SWEEP_TICKS = 2 * _CHECKPOINT_TICKS
 
 
@@ -49,6 +51,7 @@ class Pulse:
         observer: Observer,
         worker_id: str,
         clock: Clock,
+        alerter: Alerter | None = None,
     ) -> None:
         self.worker_id = worker_id
         self.live: set[Live] = set()
@@ -57,6 +60,7 @@ class Pulse:
         self._settler = settler
         self._observer = observer
         self._clock = clock
+        self._alerter = alerter
         self._task: asyncio.Task[None] | None = None
         self._chores: asyncio.Task[None] | None = None
         self._checkpoint_tick = _CHECKPOINT_TICKS
@@ -68,6 +72,9 @@ class Pulse:
         """Take the lease before the first admission, then tick."""
         self._renewed_at = self._clock()
         await self._store.checkpoint(self.worker_id, (), self._renewed_at)
+        # What dead workers spooled comes before any sweeper sees their holds.
+        self._settler.adopt()
+        await self._careful(self._settler.retry())
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def drain(self) -> None:
@@ -90,7 +97,10 @@ class Pulse:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
+        if self._alerter is not None:
+            await self._alerter.stop()
         await self._careful(self._settler.retry())
+        self._settler.close()
 
     async def _run(self) -> None:
         while True:
@@ -101,6 +111,8 @@ class Pulse:
         self.tick += 1
         for live in [live for live in self.live if self.tick - live.beat >= _HEARTBEAT_TICKS]:
             live.keep_alive()
+        if self._alerter is not None and self.tick % _ALERT_TICKS == 0:
+            self._alerter.wake()
         # A database that hangs must not keep the heartbeats waiting.
         if self._chores is None or self._chores.done():
             self._chores = asyncio.ensure_future(self._careful(self._keep_accounts(self.tick)))

@@ -12,6 +12,7 @@ from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.bridge import StreamBridge
 from tollbridge.translate.failures import stream_error
 from tollbridge.translate.relay import PING
+from tollbridge.translate.usage_tap import UsageTap
 from tollbridge.units import ERROR_BODY_BYTES_MAX, RequestId
 from tollbridge.wire.sse import COMMENT_HEARTBEAT
 
@@ -53,7 +54,9 @@ class Relay:
         self._head = head
         self._lock = asyncio.Lock()
 
-    async def stream(self, reply: UpstreamReply, stream: StreamBridge) -> None:
+    async def stream(
+        self, reply: UpstreamReply, stream: StreamBridge, tap: UsageTap | None = None
+    ) -> None:
         """From the upstream's first event to its last.
 
         Raises:
@@ -64,6 +67,8 @@ class Relay:
                 data = await reply.read()
             except UpstreamError as error:
                 raise _broken(error) from None
+            if tap is not None:
+                tap.feed(data)
             out = stream.feed(data) if data else stream.close()
             if stream.failure is not None and not self.delivered:
                 raise stream.failure

@@ -8,15 +8,20 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
+from msgspec.structs import replace
 
 from tollbridge.app.ports import (
+    CorrectionConflictError,
+    CorrectionRefusedError,
     GrantConflictError,
     StoreUnavailableError,
     UnknownEnvironmentError,
+    UnknownPackError,
 )
 from tollbridge.bootstrap import CONFIG_NAME, DATABASE_NAME, open_store, read_config
 from tollbridge.cli.output import fail
 from tollbridge.config import Config, ConfigError
+from tollbridge.ledger.model import Limits
 from tollbridge.storage.sqlite import SchemaVersionError, SqliteStore
 from tollbridge.units import MICRO, EnvId, MicroCredits
 
@@ -38,6 +43,16 @@ Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for scripts.
 Env = Annotated[
     str | None,
     typer.Option("--env", help="Environment; may be left out while there is only one."),
+]
+
+Concurrency = Annotated[
+    int | None, typer.Option(min=0, help="Requests under way at once; 0: no limit.")
+]
+RequestsPerMinute = Annotated[
+    int | None, typer.Option(min=0, help="Requests in a minute of the clock; 0: no limit.")
+]
+TokensPerMinute = Annotated[
+    int | None, typer.Option(min=0, help="Tokens in a minute of the clock; 0: no limit.")
 ]
 
 DEFAULT_DATA = Path("data")
@@ -79,7 +94,11 @@ def with_store(
         return asyncio.run(run())
     except UnknownEnvironmentError as error:
         fail(f"{error}; see `tollbridge env list`", as_json=as_json)
-    except GrantConflictError as error:
+    except UnknownPackError as error:
+        fail(f"{error}; see `tollbridge pack list`", as_json=as_json)
+    except CorrectionRefusedError as error:
+        fail(f"{error}; see `tollbridge pack list`", as_json=as_json)
+    except (CorrectionConflictError, GrantConflictError) as error:
         fail(f"{error}; take another --id, or none", as_json=as_json)
     except SchemaVersionError as error:
         fail(f"{path}: {error}; {SCHEMA_REMEDY}", as_json=as_json)
@@ -118,6 +137,35 @@ def load_config(path: Path | None, *, as_json: bool = False) -> Config | None:
         return read_config(path, os.environ)
     except ConfigError as error:
         fail(f"{path}: {error}; mend it and try `tollbridge config check`", as_json=as_json)
+
+
+def changed_limits(
+    limits: Limits,
+    concurrency: int | None,
+    requests_per_minute: int | None,
+    tokens_per_minute: int | None,
+) -> Limits:
+    """The limits with those that were given; the others stay."""
+    given = {
+        "concurrency": concurrency,
+        "requests_per_minute": requests_per_minute,
+        "tokens_per_minute": tokens_per_minute,
+    }
+    return replace(limits, **{name: value for name, value in given.items() if value is not None})
+
+
+def limits_text(limits: Limits) -> str:
+    """For a person: `5 at once, 60 requests/min`."""
+    told = [
+        f"{number} {words}"
+        for number, words in (
+            (limits.concurrency, "at once"),
+            (limits.requests_per_minute, "requests/min"),
+            (limits.tokens_per_minute, "tokens/min"),
+        )
+        if number
+    ]
+    return ", ".join(told) or "none"
 
 
 async def only_environment(store: SqliteStore, env: str | None, *, as_json: bool = False) -> EnvId:

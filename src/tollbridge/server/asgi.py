@@ -22,6 +22,7 @@ from tollbridge.server.inbound import (
 from tollbridge.server.models import model_list, model_object
 from tollbridge.server.outbound import AsgiClient
 from tollbridge.server.problems import answer_problem, dialect_of
+from tollbridge.server.receipts import receipt_body
 from tollbridge.server.routes import PROTOCOLS, Endpoint, Route, route
 
 
@@ -82,22 +83,24 @@ class Application:
                 await answer_problem(client, protocol, problem, request_id)
 
     async def _answer(self, found: Route, inbound: Inbound, client: AsgiClient) -> None:
+        head = [("content-type", "application/json")]
         match found.endpoint:
             case Endpoint.COUNT_TOKENS:
-                body = await self._inquiry.count_tokens(inbound)
+                body, exact = await self._inquiry.count_tokens(inbound)
+                head.append(("x-tollbridge-count", "exact" if exact else "estimate"))
             case Endpoint.MODELS:
-                models = await self._inquiry.models(inbound, found.model)
+                models = await self._inquiry.models(inbound, found.name)
                 body = (
                     msgspec.json.encode(model_object(models[0]))
-                    if found.model
+                    if found.name
                     else model_list(models)
                 )
+            case Endpoint.RECEIPT:
+                body = receipt_body(await self._inquiry.receipt(inbound, found.name))
             case Endpoint.READY:
                 await self._inquiry.ready()
                 body = b'{"status":"ready"}'
             case _:
                 body = b'{"status":"ok"}'
-        await client.start(
-            200, [("content-type", "application/json"), ("content-length", str(len(body)))]
-        )
+        await client.start(200, [*head, ("content-length", str(len(body)))])
         await client.finish(body)

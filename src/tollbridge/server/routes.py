@@ -15,6 +15,7 @@ from tollbridge.routing.catalog import OPERATOR_GROUP
 
 GROUP_PREFIX = "/v1/ai/"
 _SLASHES = re.compile("//+")
+_RECEIPT = re.compile(r"(?:/v1/ai)?/receipts/([\w-]{1,64})", re.ASCII)
 
 
 class Endpoint(enum.Enum):
@@ -24,6 +25,7 @@ class Endpoint(enum.Enum):
     COUNT_TOKENS = enum.auto()
     CHAT = enum.auto()
     MODELS = enum.auto()
+    RECEIPT = enum.auto()
     HELLO = enum.auto()
     LIVE = enum.auto()
     READY = enum.auto()
@@ -67,11 +69,11 @@ class MethodError(GatewayError):
 
 
 class Route(NamedTuple):
-    """Where a request goes. `model` is the one that `GET /models/<model>` names."""
+    """Where a request goes. `name` is what `GET /models/<name>` or `/receipts/<name>` asks for."""
 
     endpoint: Endpoint
     group: str
-    model: str = ""
+    name: str = ""
 
 
 def route(method: str, path: str) -> Route:
@@ -97,17 +99,21 @@ def route(method: str, path: str) -> Route:
 
 
 def _find(path: str) -> tuple[Route, str] | None:
+    # Receipts belong to the environment, not to a group.
+    receipt = _RECEIPT.fullmatch(path)
+    if receipt is not None:
+        return Route(Endpoint.RECEIPT, OPERATOR_GROUP, receipt[1]), "GET"
     if path.startswith(GROUP_PREFIX):
         group, _, rest = path[len(GROUP_PREFIX) :].partition("/")
         table = IN_GROUP
     else:
         group, rest, table = OPERATOR_GROUP, path[1:], AT_ROOT
-    row, model = table.get(rest), ""
+    row, name = table.get(rest), ""
     if row is None:
         # The name of a model may hold slashes.
-        listing, _, model = rest.partition("models/")
-        row = IN_GROUP.get(f"{listing}models") if model else None
+        listing, _, name = rest.partition("models/")
+        row = IN_GROUP.get(f"{listing}models") if name else None
     if row is None:
         return None
     endpoint, method = row
-    return Route(endpoint, group, model), method
+    return Route(endpoint, group, name), method

@@ -9,7 +9,7 @@ from typing import TextIO
 
 import msgspec
 
-from tollbridge.app.ports import Clock
+from tollbridge.app.ports import Alert, Clock
 from tollbridge.errors import GatewayError
 from tollbridge.ledger.model import Settlement
 
@@ -60,6 +60,20 @@ class LogObserver:
                 "protocol": protocol,
                 "error": error.code.name,
                 "field": error.field,
+            }
+        )
+
+    def pack_reached(self, alert: Alert) -> None:
+        """A pack of which so many percent are spent."""
+        self._line(
+            {
+                "at": self._clock(),
+                "event": "alert",
+                "env": alert.env_id,
+                "pack": alert.pack_id,
+                "level_percent": alert.level,
+                "granted": alert.granted,
+                "spent": alert.spent,
             }
         )
 

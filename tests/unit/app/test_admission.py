@@ -14,10 +14,11 @@ from tollbridge.app.admission import (
 )
 from tollbridge.app.ports import KeyRecord
 from tollbridge.errors import ErrorCode, GatewayError
-from tollbridge.ledger.model import Refusal
-from tollbridge.ledger.pricing import Weights
+from tollbridge.ledger.model import UNLIMITED, Limits, Refusal
+from tollbridge.ledger.pricing import PriceBook, Weights
 from tollbridge.routing.catalog import Model
 from tollbridge.translate.bridge import Ask
+from tollbridge.units import Millis
 
 RECORD = KeyRecord(
     key_id="key_1",
@@ -28,7 +29,7 @@ RECORD = KeyRecord(
     generation=3,
     models_on=frozenset(),
 )
-WEIGHTS = Weights(2, 1, 3, 5)
+BOOK = PriceBook(Weights(2, 1, 3, 5), (), "v1")
 
 
 def record(**changes):
@@ -92,7 +93,7 @@ def need(max_tokens, *, estimate=10, window=100_000, limit=1_000, choices=1):
         input_bound=20,
     )
     model = Model("m", "m", (), window, limit)
-    return admission("req_1", RECORD, ask, model, WEIGHTS, "worker-1", 7).need
+    return admission("req_1", RECORD, ask, model, BOOK, "chat", "worker-1", 7).need
 
 
 def test_the_dearest_input_weight_and_the_client_s_limit():
@@ -120,18 +121,50 @@ def test_the_output_is_bounded(asked, output):
 
 def test_an_admission_names_the_generation_it_was_decided_on():
     ask = Ask(model="m", stream=False, max_tokens=1, thinking=False)
-    asked = admission("req_1", RECORD, ask, Model("m", "m", (), 10, 10), WEIGHTS, "worker-1", 7)
+    asked = admission(
+        "req_1", RECORD, ask, Model("m", "m", (), 10, 10), BOOK, "chat", "worker-1", 7
+    )
     assert (asked.generation, asked.env_id, asked.key_id, asked.worker_id, asked.now) == (
         3, "acme", "key_1", "worker-1", 7,
     )  # fmt: skip
 
 
-def test_refusals_in_words():
-    assert refused(Refusal.EXHAUSTED).code is ErrorCode.PACK_EXHAUSTED
-    assert refused(Refusal.EXHAUSTED).retry_after_s is None
-    assert refused(Refusal.HELD).code is ErrorCode.CREDITS_HELD
-    assert refused(Refusal.HELD).retry_after_s == 2
-    assert refused(Refusal.DUPLICATE).code is ErrorCode.INTERNAL
+def test_an_admission_carries_the_limits_and_what_a_recovered_record_needs():
+    limited = record(limits=Limits(1), env_limits=Limits(2), budgeted=True, expires_at=Millis(99))
+    ask = Ask(model="m", stream=True, max_tokens=1, thinking=False, input_estimate=33)
+    asked = admission("req_1", limited, ask, Model("m", "m", (), 10, 10), BOOK, "chat", "w", 7)
+    assert (asked.key_limits, asked.limits, asked.key_budgeted) == (Limits(1), Limits(2), True)
+    assert (asked.key_expires_at, asked.input_tokens) == (99, 33)
+    assert (asked.client_protocol, asked.stream, asked.price_version) == ("chat", True, "v1")
+    asked = admission("req_1", RECORD, ask, Model("m", "m", (), 10, 10), BOOK, "chat", "w", 7)
+    assert (asked.limits, asked.key_limits, asked.key_budgeted) == (UNLIMITED, UNLIMITED, False)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "code", "retry_after_s"),
+    [
+        (Refusal.STALE, ErrorCode.LEDGER_UNAVAILABLE, 1),
+        (Refusal.DUPLICATE, ErrorCode.INTERNAL, None),
+        (Refusal.KEY_EXPIRED, ErrorCode.KEY_EXPIRED, None),
+        (Refusal.KEY_EXHAUSTED, ErrorCode.PACK_EXHAUSTED, None),
+        (Refusal.KEY_HELD, ErrorCode.CREDITS_HELD, 2),
+        (Refusal.EXHAUSTED, ErrorCode.PACK_EXHAUSTED, None),
+        (Refusal.HELD, ErrorCode.CREDITS_HELD, 2),
+        (Refusal.KEY_CONCURRENCY, ErrorCode.CONCURRENCY_EXCEEDED, 2),
+        (Refusal.CONCURRENCY, ErrorCode.CONCURRENCY_EXCEEDED, 2),
+        (Refusal.KEY_REQUESTS, ErrorCode.RATE_EXCEEDED, 49),
+        (Refusal.KEY_TOKENS, ErrorCode.RATE_EXCEEDED, 49),
+        (Refusal.REQUESTS, ErrorCode.RATE_EXCEEDED, 49),
+        (Refusal.TOKENS, ErrorCode.RATE_EXCEEDED, 49),
+    ],
+)
+def test_refusals_in_words(refusal, code, retry_after_s):
+    error = refused(refusal, Millis(11_500))
+    assert (error.code, error.retry_after_s) == (code, retry_after_s)
+
+
+def test_every_refusal_has_its_own_words():
+    assert len({refused(refusal, Millis(0)).message for refusal in Refusal}) == len(Refusal)
 
 
 def test_a_ledger_that_is_away_comes_back():

@@ -5,9 +5,6 @@ import dataclasses
 import pytest
 from tests.fakes.world import SEAL_KEY, in_world
 
-from tollbridge.app.gateway import Price
-from tollbridge.ledger.pricing import Weights
-
 
 @in_world()
 async def test_it_does_not_change(world):
@@ -20,10 +17,6 @@ async def test_every_model_has_a_price_and_every_target_a_server(world):
     gateway = world.gateway
     assert set(gateway.prices) == set(gateway.catalog.names())
     assert {t.upstream for model in gateway.catalog for t in model.targets} <= set(gateway.servers)
-
-
-def test_a_price_names_its_version():
-    assert Price(Weights(1, 2, 3, 4), "abc").version == "abc"
 
 
 @in_world()

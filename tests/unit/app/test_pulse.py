@@ -4,7 +4,13 @@ import asyncio
 
 import pytest
 from tests.fakes.bodies import message_end, message_start, messages_body, text_delta
-from tests.fakes.exchange_parts import HANG, RecordingClient, RecordingObserver, ScriptedReply
+from tests.fakes.exchange_parts import (
+    HANG,
+    MemorySpool,
+    RecordingClient,
+    RecordingObserver,
+    ScriptedReply,
+)
 from tests.fakes.world import answer, in_world, settle_down
 
 from tollbridge.app import pulse as module
@@ -68,7 +74,7 @@ class Ticking:
         self.now = 1_000_000
         self.store = Store()
         self.observer = RecordingObserver()
-        settler = Settler(self.store, self.observer)
+        settler = Settler(self.store, self.observer, MemorySpool())
         self.pulse = Pulse(self.store, settler, self.observer, "worker-1", lambda: self.now)
 
     async def seconds(self, count: int) -> None:

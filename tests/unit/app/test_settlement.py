@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from tests.contract.samples import settlement
-from tests.fakes.exchange_parts import RecordingObserver
+from tests.fakes.exchange_parts import MemorySpool, RecordingObserver
 
 from tollbridge.app.ports import (
     SettlementConflictError,
@@ -34,9 +34,9 @@ class Store:
         return Settled(settlement.amount, MicroCredits(0))
 
 
-def settler():
+def settler(spool: MemorySpool | None = None):
     store, observer = Store(), RecordingObserver()
-    return store, observer, Settler(store, observer)
+    return store, observer, Settler(store, observer, spool or MemorySpool())
 
 
 def test_settles():
@@ -89,4 +89,44 @@ def test_a_cancelled_settlement_is_done_again(by):
         await settles.retry()
 
     asyncio.run(scenario())
+    assert store.done == ["r1"]
+
+
+def test_what_waits_is_spooled_until_it_is_settled():
+    spool = MemorySpool()
+    store, _, settles = settler(spool)
+    store.errors = {"r1": StoreUnavailableError("away")}
+    asyncio.run(settles.settle(settlement("r1", 5)))
+    assert [each.request_id for each in spool.kept] == ["r1"]
+    with pytest.raises(StoreUnavailableError):
+        asyncio.run(settles.retry())
+    assert spool.kept
+    store.errors.clear()
+    asyncio.run(settles.retry())
+    assert spool.kept == []
+    settles.close()
+    assert spool.closed
+
+
+def test_what_dead_workers_left_is_settled():
+    spool = MemorySpool(settlement("r1", 5), settlement("poisoned", 5), settlement("r2", 5))
+    store, observer, settles = settler(spool)
+    store.errors = {"poisoned": UnknownHoldError("who?")}
+    settles.adopt()
+    asyncio.run(settles.retry())
+    assert store.done == ["r1", "r2"]
+    assert spool.rejected == [("poisoned", "who?")]
+    assert len(observer.troubles) == 1
+
+
+def test_a_full_disk_is_told_and_memory_remembers():
+    spool = MemorySpool()
+    spool.broken = OSError("no space left")
+    store, observer, settles = settler(spool)
+    store.errors = {"r1": StoreUnavailableError("away"), "r2": UnknownHoldError("who?")}
+    asyncio.run(settles.settle(settlement("r1", 5)))
+    asyncio.run(settles.settle(settlement("r2", 5)))
+    assert observer.troubles[1][1] is observer.troubles[3][1] is spool.broken
+    store.errors.clear()
+    asyncio.run(settles.retry())
     assert store.done == ["r1"]

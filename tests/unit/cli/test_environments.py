@@ -38,3 +38,34 @@ def test_names_that_cannot_be_in_a_host(run: Run, name: str):
 def test_twice_is_once(run: Run, env: str):
     check_failure(run("env", "create", env), "exists already", "choose another name")
     assert len(run("env", "list", "--json").json()) == 1
+
+
+def limits_of(run: Run, env: str) -> tuple[int, int, int]:
+    (row,) = [row for row in run("env", "list", "--json").json() if row["environment"] == env]
+    return row["concurrency"], row["requests_per_minute"], row["tokens_per_minute"]
+
+
+def test_a_new_environment_has_five_slots(run: Run, env: str):
+    assert limits_of(run, env) == (5, 0, 0)
+    assert "5 at once" in run("env", "list").out
+
+
+def test_limits_can_be_given_at_once(run: Run):
+    options = ("--concurrency", "0", "--requests-per-minute", "60", "--tokens-per-minute", "9000")
+    made = run("env", "create", "team-b", *options, "--json").json()
+    assert (made["concurrency"], made["requests_per_minute"]) == (0, 60)
+    assert limits_of(run, "team-b") == (0, 60, 9_000)
+
+
+def test_limits_are_changed_one_by_one(run: Run, env: str):
+    said = run("env", "limit", env, "--requests-per-minute", "60")
+    assert said.out == "Limits of team-a: 5 at once, 60 requests/min.\n"
+    assert run("env", "limit", env, "--concurrency", "0").status == 0
+    assert limits_of(run, env) == (0, 60, 0)
+    none = run("env", "limit", env, "--requests-per-minute", "0")
+    assert none.out == "Limits of team-a: none.\n"
+
+
+def test_limits_are_refused_where_they_make_no_sense(run: Run, env: str):
+    check_failure(run("env", "limit", "nobody", "--concurrency", "1"), "nobody", "env list")
+    assert run("env", "limit", env, "--concurrency", "-1").status == 2

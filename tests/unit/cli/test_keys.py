@@ -67,3 +67,27 @@ def test_no_lifetime(run: Run, env: str, lifetime: str):
     assert said.status == 2
     assert repr(lifetime) in said.err
     assert run("key", "list").out == "No key yet: `tollbridge key create`.\n"
+
+
+def listed_key(run: Run) -> dict[str, object]:
+    (row,) = run("key", "list", "--json").json()
+    return row
+
+
+def test_a_key_has_limits_and_a_budget(run: Run, env: str):
+    options = ("--concurrency", "2", "--requests-per-minute", "3", "--budget", "500k")
+    made = run("key", "create", *options, "--json").json()
+    row = listed_key(run)
+    assert (row["concurrency"], row["requests_per_minute"], row["tokens_per_minute"]) == (2, 3, 0)
+    assert row["budget"] == 500_000 * 10**6
+    said = run("key", "limit", made["key_id"], "--tokens-per-minute", "9", "--budget", "0")
+    assert said.out.endswith("2 at once, 3 requests/min, 9 tokens/min; budget: none.\n")
+    assert listed_key(run)["budget"] == 0
+    again = run("key", "limit", made["key_id"], "--budget", "1.5", "--json").json()
+    assert (again["budget"], again["concurrency"]) == (1_500_000, 2)
+    assert "1.5" in run("key", "list").out
+
+
+def test_limits_of_a_key_that_is_not_there(run: Run, env: str):
+    check_failure(run("key", "limit", "key_nobody", "--concurrency", "1"), "key list")
+    assert run("key", "create", "--budget", "lots").status == 2

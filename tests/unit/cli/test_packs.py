@@ -42,3 +42,39 @@ def test_no_amount(run: Run, env: str, amount: str):
     assert said.status == 2
     assert "amount" in said.err or repr(amount) in said.err
     assert run("pack", "list", "--json").json() == []
+
+
+def test_a_correction_and_the_statement(run: Run, env: str):
+    assert run("pack", "grant", "100", "--id", "p").status == 0
+    said = run("pack", "correct", "p", "--amount", "2.5", "--reason", "late delivery", "--id", "c1")
+    assert said.out == "Added 2.5 credits to p as c1.\n"
+    again = run(
+        "pack", "correct", "p", "--amount", "2.5", "--reason", "late delivery", "--id", "c1"
+    )
+    assert again.out == "c1 had been made before; nothing changed.\n"
+    back = run("pack", "correct", "p", "--amount=-50", "--reason", "paid back", "--json").json()
+    assert back["micro_credits"] == -50_000_000
+    rows = run("pack", "statement", "p", "--json").json()
+    assert [(row["kind"], row["amount"], row["available"], row["reason"]) for row in rows] == [
+        ("grant", 100_000_000, 100_000_000, ""),
+        ("add", 2_500_000, 102_500_000, "late delivery"),
+        ("take_back", 50_000_000, 52_500_000, "paid back"),
+    ]
+    header, *lines = run("pack", "statement", "p", "--csv").out.splitlines()
+    assert header == "at,kind,request_id,amount,available,held,spent,expired,granted,reason"
+    assert lines[2].endswith(",50000000,52500000,0,0,0,52500000,paid back")
+    assert "52.5" in run("pack", "statement", "p").out
+    assert run("ledger", "audit", "--json").json()["differences"] == []
+
+
+def test_corrections_that_are_refused(run: Run, env: str):
+    assert run("pack", "grant", "100", "--id", "p").status == 0
+    assert run("pack", "correct", "p", "--amount", "1", "--reason", "a", "--id", "c").status == 0
+    for arguments, words in (
+        (("p", "--amount=-102", "--reason", "all"), ("available", "pack list")),
+        (("q", "--amount", "1", "--reason", "why"), ("no pack q", "pack list")),
+        (("p", "--amount", "2", "--reason", "a", "--id", "c"), ("another amount", "--id")),
+    ):
+        check_failure(run("pack", "correct", *arguments), *words)
+    check_failure(run("pack", "statement", "q"), "no pack q")
+    assert run("pack", "correct", "p", "--amount", "1", "--reason", " ").status == 2

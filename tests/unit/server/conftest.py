@@ -11,15 +11,16 @@ from typing import Any
 import msgspec
 import pytest
 from tests.fakes.asgi_client import Answer, call
+from tests.fakes.exchange_parts import MemorySpool
 
 from tollbridge.access.keys import hash_key, mint_key
 from tollbridge.app.directory import Directory
-from tollbridge.app.gateway import Gateway, Price
+from tollbridge.app.gateway import Gateway
 from tollbridge.app.ports import Grant, KeyInfo
 from tollbridge.app.pulse import Pulse
 from tollbridge.app.settlement import Settler
 from tollbridge.config import Config, ModelConfig, ServerConfig, TargetConfig
-from tollbridge.ledger import pricing
+from tollbridge.ledger.pricing import price_book
 from tollbridge.routing.catalog import Catalog
 from tollbridge.server.asgi import Application
 from tollbridge.storage.sqlite import SqliteStore
@@ -59,12 +60,11 @@ class World:
         self.log = io.StringIO()
         self.store = SqliteStore(path)
         observer = LogObserver(self.log, lambda: self.now)
-        settler = Settler(self.store, observer)
-        weights = {name: pricing.weights(model.price) for name, model in CONFIG.models.items()}
+        settler = Settler(self.store, observer, MemorySpool())
         self.gateway = Gateway(
             config=CONFIG,
             catalog=Catalog.of(CONFIG),
-            prices={name: Price(w, pricing.version(w)) for name, w in weights.items()},
+            prices={name: price_book(model.price) for name, model in CONFIG.models.items()},
             directory=Directory(self.store),
             store=self.store,
             servers={"demo": CredentialedServer(DemoUpstream(pace_ms=0), "messages", "demo", "")},
