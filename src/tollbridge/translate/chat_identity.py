@@ -8,7 +8,7 @@ from msgspec import Raw, Struct
 
 from tollbridge.config import Protocol
 from tollbridge.errors import ErrorCode, GatewayError
-from tollbridge.translate.bridge import Ask, Identity, Reply, UpstreamTerms
+from tollbridge.translate.bridge import Ask, Bridge, Identity, Reply, UpstreamTerms
 from tollbridge.translate.counting import chat_usage, count_text, usage_from_chat
 from tollbridge.translate.dialects import Dialect, dialect_of
 from tollbridge.translate.failures import failure_from_event
@@ -20,6 +20,7 @@ from tollbridge.translate.members import (
     write_member,
 )
 from tollbridge.translate.relay import Relay
+from tollbridge.translate.unknown_names import UnknownNames
 from tollbridge.usage import TokenUsage
 from tollbridge.wire.chat.chunks import Chunk
 from tollbridge.wire.chat.responses import ChatError, ChatUsage
@@ -68,13 +69,11 @@ class _Answer(Struct, gc=False):
 _answer_decoder = msgspec.json.Decoder(_Answer)
 
 
-class ChatIdentity:
-    """Chat to Chat (implements `bridge.Bridge`)."""
-
-    dropped: tuple[str, ...] = ()
-    pin_version: str | None = None
+class ChatIdentity(Bridge):
+    """Chat to Chat."""
 
     def __init__(self, ask: Ask, body: bytes, identity: Identity) -> None:
+        self.unknown = UnknownNames()
         self._ask = ask
         self._body = body
         self._identity = identity
