@@ -28,6 +28,8 @@ from tollbridge.wire.messages.requests import Block, Source, Turn
 
 ERROR_MARK = "[tool error] "
 """Chat has no word for a failed tool; the model is told in the text of the result."""
+CONTINUE = "(continue)"
+"""A user turn where the model is to speak again and the client has none."""
 SILENT_BLOCKS = frozenset({"fallback", "mcp_tool_listing", "container_upload"})
 """Blocks that say nothing to another vendor's model."""
 
@@ -45,6 +47,7 @@ class Conversation:
         """The text that the upstream is asked to continue."""
         """The last message is to be continued by the upstream's own switch."""
         self.has_tool_messages = False
+        self._ends_with_system = False
         self._dialect = dialect
         self._names = names
         self._seal_key = seal_key
@@ -64,6 +67,7 @@ class Conversation:
             GatewayError: FIELD_INVALID, FIELD_MISSING or FIELD_UNSUPPORTED with the path of what
                 cannot be said.
         """
+        self._ends_with_system = turn.role == "system"
         if turn.role == "system":
             self._add_system(turn)
             return
@@ -82,6 +86,10 @@ class Conversation:
 
     def finish(self) -> list[ChatMessage]:
         """All messages, the leading system message first."""
+        if self._ends_with_system and self._role == "assistant":
+            # Whatever became of the system message, the model is asked for a turn of its own.
+            self._become("user")
+            self._add_text(CONTINUE)
         if self._role == "assistant" and self._text and not self._calls:
             self._finish_prefill()
         self._flush()
@@ -91,6 +99,9 @@ class Conversation:
         return self._messages
 
     def _add_system(self, turn: Turn) -> None:
+        for block in turn.content if isinstance(turn.content, list) else ():
+            if block.type != "text":
+                self.dropped[f"messages.content.{block.type}"] = None
         text = system_text(turn.content)
         if not text:
             return

@@ -3,11 +3,12 @@ import json
 
 import pytest
 
+from tollbridge.app.ports import Alert
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.ledger.model import Settlement
 from tollbridge.ledger.tariff import Outcome
 from tollbridge.telemetry.logs import LogObserver
-from tollbridge.units import EnvId, KeyId, MicroCredits, Millis, RequestId
+from tollbridge.units import EnvId, KeyId, MicroCredits, Millis, PackId, RequestId
 from tollbridge.usage import Provenance, TokenUsage
 
 SETTLEMENT = Settlement(
@@ -81,3 +82,17 @@ def test_a_log_that_cannot_be_written_stops_no_exchange(failure: Exception):
 def test_what_json_cannot_say_stops_no_exchange():
     observer, _ = observed()
     observer.trouble("a path", ValueError("\udcff"))
+
+
+def test_a_pack_that_runs_out():
+    observer, stream = observed()
+    observer.pack_reached(
+        Alert(
+            env_id=EnvId("env"), pack_id=PackId("p1"), level=80, at=Millis(5),
+            granted=MicroCredits(100), spent=MicroCredits(81), tries=1,
+        )
+    )  # fmt: skip
+    assert json.loads(stream.getvalue()) == {
+        "at": 7, "event": "alert", "env": "env", "pack": "p1", "level_percent": 80,
+        "granted": 100, "spent": 81,
+    }  # fmt: skip

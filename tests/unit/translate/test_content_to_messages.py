@@ -12,6 +12,7 @@ from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.claude import abilities
 from tollbridge.translate.content_to_messages import Conversation, legal_id
 from tollbridge.translate.tools_to_messages import ToolPlan
+from tollbridge.translate.unknown_names import UnknownNames
 from tollbridge.wire.chat.requests import ChatMessage
 
 OLD = abilities("claude-sonnet-4-5", "anthropic")
@@ -23,7 +24,7 @@ Turns = list[tuple[str, Any]]
 def conversation(messages: list[dict[str, Any]], able: Any = OLD) -> Conversation:
     decoded = msgspec.json.decode(json.dumps(messages), type=list[ChatMessage])
     before = msgspec.json.encode(decoded)
-    result = Conversation(able, ToolPlan())
+    result = Conversation(able, ToolPlan(), UnknownNames())
     result.add_all(decoded)
     assert msgspec.json.encode(decoded) == before, "the request is not changed"
     return result
