@@ -12,7 +12,13 @@ from tollbridge.translate.bridge import Ask, Bridge, Identity, Reply, UpstreamTe
 from tollbridge.translate.counting import chat_usage, count_text, usage_from_chat
 from tollbridge.translate.dialects import Dialect, dialect_of
 from tollbridge.translate.failures import failure_from_event
-from tollbridge.translate.members import ModelMember, has_member, read_members, write_member
+from tollbridge.translate.members import (
+    ModelMember,
+    has_member,
+    read_answer_members,
+    read_members,
+    write_member,
+)
 from tollbridge.translate.relay import Relay
 from tollbridge.translate.unknown_names import UnknownNames
 from tollbridge.usage import TokenUsage
@@ -100,7 +106,7 @@ class ChatIdentity(Bridge):
             raise GatewayError(ErrorCode.UPSTREAM_FAILED, "The upstream's answer has no choices.")
         output = "".join(_output(choice.message) for choice in answer.choices if choice.message)
         if answer.model != self._ask.model:
-            members = read_members(body)
+            members = read_answer_members(body)
             write_member(members, "model", self._ask.model)
             body = encode(members)
         usage = usage_from_chat(answer.usage) if answer.usage else None
@@ -178,7 +184,7 @@ class ChatRelay(Relay):
         if chunk.choices is None:
             # Parsers of chunks do not survive `choices: null`, and some not its absence.
             chunk.choices = []
-            members = read_members(data)
+            members = read_answer_members(data)
             write_member(members, "choices", [])
             data = encode(members)
             block = b"data: " + data
@@ -224,7 +230,7 @@ class ChatRelay(Relay):
             self.usage or TokenUsage(input=self._ask.input_estimate, output=self.counted_output)
         )
         if self._held:
-            members = read_members(self._held)
+            members = read_answer_members(self._held)
             if not has_member(members, "usage"):
                 write_member(members, "usage", usage)
             return encode_data(encode(members)) + encode_data(DONE)

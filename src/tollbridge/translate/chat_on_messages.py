@@ -16,7 +16,7 @@ from tollbridge.translate.stream_to_chat import ChatStream
 from tollbridge.translate.tools_to_messages import ToolPlan
 from tollbridge.translate.unknown_names import UnknownNames
 from tollbridge.usage import TokenUsage
-from tollbridge.wire.codec import encode
+from tollbridge.wire.codec import encode, reading_raw_members
 
 
 class ChatOnMessages(Bridge):
@@ -37,7 +37,8 @@ class ChatOnMessages(Bridge):
         Raises:
             GatewayError: a field that is malformed, or whose being ignored would be a lie.
         """
-        translated = request_to_messages(self._body, self._ask, terms, self.unknown)
+        with reading_raw_members():
+            translated = request_to_messages(self._body, self._ask, terms, self.unknown)
         self._plan, self.dropped = translated.plan, translated.dropped
         return translated.body
 

@@ -75,11 +75,13 @@ class Conversation:
             path = f"messages[{index}].role"
             message = f"{path}: must be user, assistant or system, not {turn.role[:40]!r}."
             raise GatewayError(ErrorCode.FIELD_INVALID, message, field=path)
-        self._become(turn.role)
-        if isinstance(turn.content, str):
-            self._add_text(turn.content)
+        if isinstance(turn.content, str) or not turn.content:
+            self._become(turn.role)
+            self._add_text(turn.content if isinstance(turn.content, str) else "")
             return
         for place, block in enumerate(turn.content):
+            if block.type != "compaction":
+                self._become(turn.role)
             self._add_block(block, (index, place))
 
     def finish(self) -> list[ChatMessage]:
@@ -172,13 +174,13 @@ class Conversation:
                 elif text := self._result_text(inner):
                     lines.append(text)
         text = "\n".join(lines)
+        call_id = upstream_tool_id(block.tool_use_id)
         if images:
             text = text or "(The result is an image; it follows.)"
-            note = f"Images of the result of tool call {block.tool_use_id}:"
+            note = f"Images of the result of tool call {call_id}:"
             self._images += [Part(type="text", text=note), *images]
         if block.is_error:
             text = ERROR_MARK + text
-        call_id = upstream_tool_id(block.tool_use_id)
         if earlier := self._results.get(call_id):
             # Chat wants exactly one message per call.
             earlier.content = f"{earlier.content}\n{text}"
@@ -231,11 +233,10 @@ class Conversation:
             self._add_text(f"(A document that this model cannot read: {title}, {address})")
 
     def _add_compaction(self, block: Block) -> None:
+        """The summary is the user's, in whosever turn it stands."""
         if isinstance(block.content, str) and block.content:
-            role = self._role
             self._become("user")
             self._add_text(f"Summary of the conversation so far:\n{block.content}")
-            self._become(role)
 
     def _become(self, role: str) -> None:
         if role != self._role:

@@ -26,7 +26,12 @@ from tollbridge.translate.foreign_thinking import (
     turn_thinking_off,
 )
 from tollbridge.translate.kept_thinking import KeptThinking
-from tollbridge.translate.members import ModelMember, read_members, write_member
+from tollbridge.translate.members import (
+    ModelMember,
+    read_answer_members,
+    read_members,
+    write_member,
+)
 from tollbridge.translate.relay import Relay
 from tollbridge.translate.system_turns import has_system_turns, move_system_turns
 from tollbridge.translate.unknown_names import UnknownNames
@@ -108,12 +113,13 @@ class MessagesIdentity(Bridge):
         if answer.content is None:
             raise GatewayError(ErrorCode.UPSTREAM_FAILED, "The upstream's answer has no content.")
         output = "".join(
-            piece.text or piece.thinking or bytes(piece.input).decode() for piece in answer.content
+            piece.text or piece.thinking or str(piece.input, "utf-8", "replace")
+            for piece in answer.content
         )
         hidden = not self._ask.thinking and any(piece.type in HIDDEN for piece in answer.content)
         kept: Kept | None = None
         if hidden or answer.model != self._ask.model:
-            members = read_members(body)
+            members = read_answer_members(body)
             write_member(members, "model", self._ask.model)
             if hidden:
                 blocks = _raws_decoder.decode(members["content"])
@@ -260,7 +266,7 @@ class MessagesRelay(Relay):
         if event.index == self._hiding:
             self._keep(block, event.delta)
             return b""
-        members = read_members(data)
+        members = read_answer_members(data)
         write_member(members, "index", event.index - self._hidden)
         return encode_event(event.type, encode(members))
 

@@ -22,7 +22,7 @@ from tollbridge.translate.unknown_blocks import reduce_unknown_blocks
 from tollbridge.translate.unknown_members import note_dropped, note_request
 from tollbridge.translate.unknown_names import UnknownNames
 from tollbridge.usage import TokenUsage
-from tollbridge.wire.codec import decode, encode
+from tollbridge.wire.codec import decode, encode, reading_raw_members
 from tollbridge.wire.messages.requests import MessagesRequest
 from tollbridge.wire.messages.responses import Message
 
@@ -72,10 +72,8 @@ class MessagesOnChat(Bridge):
         Raises:
             GatewayError: the request cannot be said to this upstream; the field is named.
         """
-        try:
+        with reading_raw_members():
             translated = request_to_chat(self._request, terms, self._identity.seal_key)
-        except RecursionError:
-            raise _too_deep() from None
         self.dropped = translated.dropped
         note_dropped(translated.dropped, self.unknown)
         self._names = translated.names
@@ -121,14 +119,8 @@ def _read(body: bytes) -> MessagesRequest:
         return decode(body, _requests)
     except GatewayError as error:
         in_messages = (error.field or "").startswith("messages[")
-        try:
+        with reading_raw_members():
             reduced = reduce_unknown_blocks(body) if in_messages else None
-        except RecursionError:
-            raise _too_deep() from None
         if reduced is None:
             raise
         return decode(reduced, _requests)
-
-
-def _too_deep() -> GatewayError:
-    return GatewayError(ErrorCode.BODY_INVALID, "The request body is nested too deeply.")

@@ -83,7 +83,10 @@ class Relay:
         for block in blocks:
             if self.finished or self.failure:
                 break
-            sent += self._block(block)
+            try:
+                sent += self._block(block)
+            except GatewayError as error:
+                sent += self.fail(error)
         return sent
 
     def _count(self, text: str) -> None:

@@ -3,11 +3,12 @@ import json
 
 import pytest
 
+from tollbridge.app.ports import Alert
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.ledger.model import Settlement
 from tollbridge.ledger.tariff import Outcome
 from tollbridge.telemetry.logs import OTHERS, UNKNOWN_NAMES_MAX, LogObserver
-from tollbridge.units import EnvId, KeyId, MicroCredits, Millis, RequestId
+from tollbridge.units import EnvId, KeyId, MicroCredits, Millis, PackId, RequestId
 from tollbridge.usage import Provenance, TokenUsage
 
 SETTLEMENT = Settlement(
@@ -99,3 +100,17 @@ def test_unknown_names_are_bounded():
         observer.unknown("chat request field", str(number))
     assert len(stream.getvalue().splitlines()) == UNKNOWN_NAMES_MAX
     assert observer.unknown_names["chat request field", OTHERS] == 50
+
+
+def test_a_pack_that_runs_out():
+    observer, stream = observed()
+    observer.pack_reached(
+        Alert(
+            env_id=EnvId("env"), pack_id=PackId("p1"), level=80, at=Millis(5),
+            granted=MicroCredits(100), spent=MicroCredits(81), tries=1,
+        )
+    )  # fmt: skip
+    assert json.loads(stream.getvalue()) == {
+        "at": 7, "event": "alert", "env": "env", "pack": "p1", "level_percent": 80,
+        "granted": 100, "spent": 81,
+    }  # fmt: skip

@@ -225,6 +225,23 @@ def test_a_compaction_is_the_users_summary():
     assert "Summary of the conversation so far:\nall" in [message["content"] for message in sent]
 
 
+def test_a_turn_that_is_a_compaction_leaves_no_empty_message():
+    sent = said(assistant({"type": "compaction", "content": "all"}), user("c"))
+    assert sent == [
+        {"role": "user", "content": "Summary of the conversation so far:\nall\n\nc"},
+    ]
+    assert said(assistant({"type": "compaction", "content": None}), user("c")) == [
+        {"role": "user", "content": "c"},
+    ]
+
+
+def test_images_name_the_call_as_the_upstream_does():
+    image = {"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}}
+    wrapped = client_tool_id("functions.Bash:0")
+    sent = said(user("a"), assistant(tool_use(wrapped)), user([tool_result(wrapped, [image])]))
+    assert sent[3]["content"][0]["text"] == "Images of the result of tool call functions.Bash:0:"
+
+
 def test_wrapped_ids_are_the_upstreams_own_again():
     wrapped = client_tool_id("functions.Bash:0")
     sent = said(user("a"), assistant(tool_use(wrapped)), user([tool_result(wrapped)]))
