@@ -28,8 +28,8 @@ TARGET = Target(
     [
         MESSAGES_STREAM,
         CHAT_STREAM,
-        b"\xef\xbb\xbfdata: a\r\ndata:b\r\n\r\n: comment\n\n"
-        b"event: x\rdata\r\rdata: \xe2\x80\xa8\n\n",
+        b"\xef\xbb\xbfdata: a\r\ndata:b\r\n\r\n: comment\n\nevent: x\rdata\r\r",
+        b"data: \xe2\x80\xa8\n\n",
         b"id: 1\nretry: 5\nevent:\ndata:  two spaces\n\ndata: no blank line",
     ],
 )

@@ -71,6 +71,8 @@ def _check_custom(tool: Tool, index: int) -> None:
     if missing == "name" or not isinstance(tool.input_schema, Raw):
         path = f"tools[{index}].{missing}"
         raise GatewayError(ErrorCode.FIELD_MISSING, f"{path}: this field is required.", field=path)
+    if not bytes(tool.input_schema).lstrip().startswith(b"{"):
+        raise _invalid(f"tools[{index}].input_schema", "must be an object")
 
 
 def _function(tool: Tool, dialect: Dialect, names: ToolNames) -> Function | None:

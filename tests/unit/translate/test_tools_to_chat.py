@@ -119,3 +119,10 @@ def test_where_a_choice_is_a_word_the_named_tool_is_the_only_one():
     sent, _ = bridged(body, "llama.cpp")
     assert sent["tool_choice"] == "required"
     assert [tool["function"]["name"] for tool in sent["tools"]] == ["u"]
+
+
+@pytest.mark.parametrize("schema", ["none", [], 1, None])
+def test_a_schema_is_an_object(schema: object):
+    with pytest.raises(GatewayError) as caught:
+        chat_request({"tools": [{**TOOL, "input_schema": schema}]})
+    assert caught.value.field == "tools[0].input_schema"
