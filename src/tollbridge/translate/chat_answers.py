@@ -57,10 +57,13 @@ def read_chunk(data: bytes, unknown: UnknownNames | None = None) -> ChunkBody:
         chunk = _chunks.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         chunk = _mended(data, "delta", ChunkBody)
-    if chunk.choices is None and chunk.usage is None:
+    choices = chunk.choices
+    if choices is None and chunk.usage is None:
         _raise_error(data, chunk)
-    if unknown is not None and chunk.choices and _is_silent(chunk.choices[0]):
-        _note_members(data, unknown)
+    if unknown is not None and choices:
+        delta = choices[0].delta
+        if delta is not None and not delta.content and _is_silent(choices[0], delta):
+            _note_members(data, unknown)
     return chunk
 
 
@@ -80,16 +83,10 @@ def read_completion(body: bytes) -> CompletionBody:
     return completion
 
 
-def _is_silent(choice: ChunkChoice) -> bool:
+def _is_silent(choice: ChunkChoice, delta: ChunkDelta) -> bool:
     """Whether a chunk says nothing that is understood: only those are worth a closer look."""
-    delta = choice.delta
-    return (
-        delta is not None
-        and not delta.content
-        and not choice.finish_reason
-        and not (delta.reasoning_content or delta.reasoning or delta.tool_calls)
-        and delta.role is None
-    )
+    said = delta.reasoning_content or delta.tool_calls or delta.reasoning or choice.finish_reason
+    return not said and delta.role is None
 
 
 def _note_members(data: bytes, unknown: UnknownNames) -> None:

@@ -148,7 +148,9 @@ class StreamToMessages:
                 if choice.delta is not None:
                     self._take_delta(choice.delta)
                     if self._stops is not None and self._matched is not None:
-                        self._stop_here()
+                        self._finish = "stop"
+                        self._end(done=True)
+                        self.stopped_early = True  # the upstream need not go on
                         return
                 if choice.finish_reason:
                     self._take_finish(choice, choice.finish_reason)
@@ -225,25 +227,17 @@ class StreamToMessages:
                 self._close_calls()
         self._open = wanted
 
-    def _write(self, text: str) -> None:
-        if self._stops is not None:
+    def _release_text(self, stops: StopMatcher) -> None:
+        """The text that was held back for a stop sequence, before something else follows it."""
+        if held := stops.release():
+            self._write(held, certain=True)
+
+    def _write(self, text: str, *, certain: bool = False) -> None:
+        if self._stops is not None and not certain:
             text = self._stops.feed(text)
             self._matched = self._stops.matched
-        if text:
-            self._write_on(text)
-
-    def _release_text(self) -> None:
-        """The text that was held back for a stop sequence, before something else follows it."""
-        if self._stops is not None and (held := self._stops.release()):
-            self._write_on(held)
-
-    def _stop_here(self) -> None:
-        """End the answer at a stop sequence; the upstream need not go on."""
-        self._finish = "stop"
-        self._end(done=True)
-        self.stopped_early = True
-
-    def _write_on(self, text: str) -> None:
+            if not text:
+                return
         if self._open is not Open.TEXT:
             if self._is_within_call():
                 self._late_text.append(text)
@@ -272,7 +266,8 @@ class StreamToMessages:
     def _think(self, thought: str) -> None:
         if self._thinking is not None:
             self._thinking.think(thought)
-        self._release_text()
+        if self._stops is not None:
+            self._release_text(self._stops)
         if self._thinking is not None or self._is_within_call():
             self._writer.count(thought)
             return
@@ -316,7 +311,8 @@ class StreamToMessages:
         self._writer.stop_block()
 
     def _take_call(self, piece: ToolCall) -> None:
-        self._release_text()
+        if self._stops is not None:
+            self._release_text(self._stops)
         if self._open is not Open.CALLS:
             self._become(Open.CALLS)
         calls = self._calls
@@ -371,7 +367,8 @@ class StreamToMessages:
         """
         if self._tags is not None:
             self._take_tagged(*self._tags.close())
-        self._release_text()
+        if self._stops is not None:
+            self._release_text(self._stops)
         produced = self._writer.counted > 0 and not self._calls.is_cut()
         if self._finish is None and not (done and produced):
             raise GatewayError(

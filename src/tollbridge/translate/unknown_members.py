@@ -3,18 +3,25 @@
 import re
 from collections.abc import Iterable
 
+import msgspec
+
 from tollbridge.translate.dispositions import MESSAGES
-from tollbridge.translate.members import read_members
 from tollbridge.translate.unknown_names import UnknownNames
+from tollbridge.units import KIB
+from tollbridge.wire.codec import decode
 from tollbridge.wire.messages.requests import MessagesRequest
 
+LOOK_BYTES_MAX = 64 * KIB
+"""A longer body is not read a second time: a field that is new comes with short ones too."""
+
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _BLOCK = "messages.content."
 _DATE = re.compile(r"_\d{8}$")
 
 
 def note_request(body: bytes, request: MessagesRequest, unknown: UnknownNames) -> None:
-    """Note fields of the request and kinds of tools."""
-    for name in read_members(body):
+    """Note fields of the request and kinds of tools. `body` has been decoded before."""
+    for name in decode(body, _members) if len(body) <= LOOK_BYTES_MAX else ():
         if name not in MESSAGES["request field"]:
             unknown.note("messages request field", name)
     for tool in request.tools or ():

@@ -13,7 +13,7 @@ from tests.unit.translate.chat_streams import (
 
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.content_to_chat import Conversation
-from tollbridge.translate.dialects import Dialect, SystemPlace
+from tollbridge.translate.dialects import Dialect, Prefill, SystemPlace
 from tollbridge.translate.signatures import client_tool_id, sign_thinking
 from tollbridge.translate.tool_names import ToolNames
 from tollbridge.wire.messages.requests import Turn
@@ -81,6 +81,17 @@ def test_a_system_message_may_be_merged_into_the_first():
     for index, (role, text) in enumerate([("user", "a"), ("system", "s"), ("user", "b")]):
         conversation.add(index, Turn(role=role, content=text))
     assert [message.content for message in conversation.finish()] == ["top\n\ns", "a\n\nb"]
+
+
+@pytest.mark.parametrize("place", SystemPlace)
+def test_a_request_may_end_with_a_system_message(place: SystemPlace):
+    conversation = Conversation(Dialect(system=place, prefill=Prefill.BARE), ToolNames(64), b"")
+    for index, (role, text) in enumerate([("user", "a"), ("assistant", "b"), ("system", "s")]):
+        conversation.add(index, Turn(role=role, content=text))
+    messages = conversation.finish()
+    assert messages[-1].role in ("user", "system"), "the model is asked for a turn of its own"
+    assert not conversation.prefill
+    assert any("s" in str(message.content) for message in messages)
 
 
 def test_a_system_message_never_parts_calls_from_their_results():

@@ -6,6 +6,7 @@ from tollbridge.translate.asks import read_ask
 from tollbridge.translate.bridge import Bridge, Identity, UpstreamTerms
 from tollbridge.translate.chat_on_messages import ChatOnMessages
 from tollbridge.translate.messages_on_chat import MessagesOnChat
+from tollbridge.translate.unknown_members import LOOK_BYTES_MAX
 
 IDENTITY = Identity("req_1", "abc", 1_700_000_000)
 TERMS = UpstreamTerms("up", "generic", 50)
@@ -108,3 +109,8 @@ def test_a_chat_delta_that_says_nothing_known(delta: dict, names: list[str]):
     chunk = {"id": "c", "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
     stream.feed(b"data: %b\n\n" % json.dumps(chunk).encode())
     assert [name for _, name in bridge.unknown.names()] == names
+
+
+def test_long_bodies_are_not_read_a_second_time():
+    long = [{"role": "user", "content": "x" * LOOK_BYTES_MAX}]
+    assert unknown(messages_bridge(mood="gay", messages=long)) == []
