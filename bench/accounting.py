@@ -68,6 +68,9 @@ async def client(store: SqliteStore, env_id: EnvId, ids: "itertools.count[int]",
                 need=NEED,
                 worker_id=str(os.getpid()),
                 now=started,
+                client_protocol="chat",
+                stream=True,
+                price_version="0123456789ab",
             )
         )
         assert isinstance(held, Hold), held

@@ -1,5 +1,7 @@
 """The composition root: settings in, a wired gateway out. Nothing else knows all the parts."""
 
+import contextlib
+import hashlib
 import os
 import secrets
 import sys
@@ -9,12 +11,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tollbridge.app.directory import Directory
-from tollbridge.app.gateway import Gateway, Price
+from tollbridge.app.gateway import Gateway
 from tollbridge.app.ports import ModelServer
 from tollbridge.app.pulse import Pulse
 from tollbridge.app.settlement import Settler
 from tollbridge.config import DEMO_UPSTREAM, Config, ConfigError, parse_config
-from tollbridge.ledger import pricing
+from tollbridge.ledger.pricing import price_book
 from tollbridge.routing.catalog import Catalog
 from tollbridge.server.asgi import Application
 from tollbridge.server.inbound import Receive, Scope, Send
@@ -27,6 +29,8 @@ from tollbridge.upstream.model_server import CredentialedServer
 
 DATABASE_NAME = "tollbridge.sqlite3"
 CONFIG_NAME = "tollbridge.toml"
+SEAL_KEY_NAME = "seal.key"
+SEAL_KEY_BYTES = 32
 
 
 class Settings(NamedTuple):
@@ -61,6 +65,22 @@ def open_store(data: Path) -> SqliteStore:
     return SqliteStore(data / DATABASE_NAME)
 
 
+def read_seal_key(config: Config, data: Path) -> bytes:
+    """From the file of the operator, else from the data folder, where the first start leaves it."""
+    if config.server.seal_key:
+        return hashlib.sha256(config.server.seal_key.encode()).digest()
+    path = data / SEAL_KEY_NAME
+    if not path.exists():
+        # Several workers may start at once: the first link wins, and all read what it holds.
+        draft = path.with_name(f"{SEAL_KEY_NAME}.{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_bytes(secrets.token_bytes(SEAL_KEY_BYTES))
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(draft)
+        draft.unlink()
+    return path.read_bytes()
+
+
 def build_servers(config: Config, demo_pace_ms: float) -> Mapping[str, ModelServer]:
     """One model server for each upstream of the file, and the built-in one."""
     servers: dict[str, ModelServer] = {
@@ -84,14 +104,10 @@ def build_gateway(settings: Settings) -> Gateway:
     observer = LogObserver(sys.stderr, clock)
     settler = Settler(store, observer)
     worker_id = f"{os.getpid()}-{secrets.token_hex(8)}"
-    prices = {}
-    for name, model in config.models.items():
-        weights = pricing.weights(model.price)
-        prices[name] = Price(weights, pricing.version(weights))
     return Gateway(
         config=config,
         catalog=Catalog.of(config),
-        prices=prices,
+        prices={name: price_book(model.price) for name, model in config.models.items()},
         directory=Directory(store),
         store=store,
         servers=build_servers(config, settings.demo_pace_ms),
@@ -100,6 +116,7 @@ def build_gateway(settings: Settings) -> Gateway:
         settler=settler,
         clock=clock,
         entropy=secrets.token_bytes,
+        seal_key=read_seal_key(config, settings.data),
     )
 
 
@@ -121,6 +138,8 @@ class Worker:
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         gateway = build_gateway(self._settings)
+        books = {book.version: book.text() for book in gateway.prices.values()}
+        await gateway.store.keep_prices(books, gateway.clock())
         await gateway.pulse.start()
         self._application = Application(gateway)
         await send({"type": "lifespan.startup.complete"})

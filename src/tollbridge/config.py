@@ -36,6 +36,9 @@ class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Environments are addressed as `<ENV_ID>.api.<domain>`; empty: only by their keys."""
     workers: int = 1
     body_bytes_max: int = BODY_BYTES_MAX_DEFAULT
+    seal_key: str = ""
+    """Authenticates what clients keep for an upstream between turns; every replica needs the same.
+    Empty: a file in the data folder, made at the first start."""
 
 
 class UpstreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -61,6 +64,16 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Empty: the same name."""
 
 
+class TierConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Weights for prompts of more than `above` tokens; what is left out is as below that length."""
+
+    above: int
+    input: float | None = None
+    cache_read: float | None = None
+    cache_write: float | None = None
+    output: float | None = None
+
+
 class PriceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Weights in credits per token. At most six decimals: they become whole micro-credits."""
 
@@ -68,6 +81,8 @@ class PriceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     cache_read: float = 0.1
     cache_write: float = 1.25
     output: float = 1.0
+    tiers: tuple[TierConfig, ...] = ()
+    """The tier of the whole prompt's length prices all tokens of an exchange."""
 
 
 class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -108,7 +123,9 @@ def parse_config(text: str, environ: Mapping[str, str]) -> Config:
         )
         for name, upstream in config.upstreams.items()
     }
-    config = msgspec.structs.replace(config, upstreams=upstreams)
+    seal_key = _secret(config.server.seal_key, "server.seal_key", environ)
+    server = msgspec.structs.replace(config.server, seal_key=seal_key)
+    config = msgspec.structs.replace(config, upstreams=upstreams, server=server)
     check_config(config)
     return config
 
@@ -140,12 +157,24 @@ def check_config(config: Config) -> None:
                 )
         if model.output_limit < 1 or model.context_window < 1:
             raise ConfigError(f"{where}: output_limit and context_window must be at least 1")
-        for token_class in ("input", "cache_read", "cache_write", "output"):
-            weight: float = getattr(model.price, token_class)
-            if weight < 0 or round(weight, 6) != weight:
-                raise ConfigError(
-                    f"{where}.price.{token_class}: at least 0, with at most six decimals"
-                )
+        _check_price(model.price, f"{where}.price")
+
+
+def _check_price(price: PriceConfig, where: str) -> None:
+    above = 0
+    _check_weights(price, where)
+    for index, tier in enumerate(price.tiers):
+        if tier.above <= above:
+            raise ConfigError(f"{where}.tiers[{index}].above: must grow from tier to tier")
+        above = tier.above
+        _check_weights(tier, f"{where}.tiers[{index}]")
+
+
+def _check_weights(price: PriceConfig | TierConfig, where: str) -> None:
+    for token_class in ("input", "cache_read", "cache_write", "output"):
+        weight: float | None = getattr(price, token_class)
+        if weight is not None and (weight < 0 or round(weight, 6) != weight):
+            raise ConfigError(f"{where}.{token_class}: at least 0, with at most six decimals")
 
 
 def _secret(value: str, where: str, environ: Mapping[str, str]) -> str:

@@ -48,4 +48,16 @@ LEASE_MS = Millis(10_000)
 OUTPUT_FLOOR_TOKENS = Tokens(16)
 """A hold is never capped below this many output tokens: a shorter answer helps nobody."""
 
+MINUTE_MS = Millis(60_000)
+"""A window of the rate limits: a minute of the clock, not the last sixty seconds."""
+
+ALERT_LEVELS_DEFAULT = (50, 80, 95, 100)
+"""Percent of a pack that are spent when its owner is told."""
+
+ALERT_RETRY_MS = Millis(2_000)
+"""After this an alert that was not delivered is tried again; doubled with each try."""
+
+ALERT_TRIES_MAX = 12
+"""The last try comes about two hours after the first."""
+
 assert LEASE_MS > 2 * CHECKPOINT_MS, "one late heartbeat must not kill a worker"

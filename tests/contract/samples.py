@@ -3,7 +3,15 @@
 import hashlib
 
 from tollbridge.app.ports import Grant, KeyInfo
-from tollbridge.ledger.model import Admission, Checkpoint, Need, Settlement
+from tollbridge.ledger.model import (
+    UNLIMITED,
+    Admission,
+    Checkpoint,
+    Correction,
+    Limits,
+    Need,
+    Settlement,
+)
 from tollbridge.units import EnvId, KeyId, MicroCredits, Millis, PackId, RequestId, Tokens
 from tollbridge.usage import Provenance, TokenUsage
 
@@ -27,6 +35,9 @@ def admission(request_id: str, need: Need, now: int = 0, **changes: object) -> A
         "need": need,
         "worker_id": "worker-1",
         "now": Millis(now),
+        "client_protocol": "chat",
+        "stream": True,
+        "price_version": "v1",
     }
     return Admission(**(fields | changes))
 
@@ -38,6 +49,8 @@ def settlement(request_id: str, amount: int, now: int = 0, **changes: object) ->
         "key_id": KeyId("key_1"),
         "model": MODEL,
         "upstream": "hunyuan",
+        "upstream_model": "hunyuan-turbo",
+        "raw_usage": '{"prompt_tokens":5}',
         "client_protocol": "chat",
         "stream": True,
         "started_at": Millis(0),
@@ -53,7 +66,22 @@ def settlement(request_id: str, amount: int, now: int = 0, **changes: object) ->
 
 def checkpoint(request_id: str, amount: int) -> Checkpoint:
     usage = TokenUsage(input=5, output=amount // 2)
-    return Checkpoint(RequestId(request_id), ENV, usage, MicroCredits(amount))
+    return Checkpoint(
+        RequestId(request_id), ENV, usage, MicroCredits(amount), "hunyuan", "hunyuan-turbo"
+    )
+
+
+def correction(
+    correction_id: str, pack_id: str, amount: int, now: int = 0, reason: str = "a promise"
+) -> Correction:
+    return Correction(
+        env_id=ENV,
+        pack_id=PackId(pack_id),
+        correction_id=correction_id,
+        amount=amount,
+        reason=reason,
+        now=Millis(now),
+    )
 
 
 def grant(
@@ -75,7 +103,13 @@ def grant(
     )
 
 
-def key(number: int, env_id: EnvId = ENV, expires_at: int | None = None) -> tuple[KeyInfo, bytes]:
+def key(
+    number: int,
+    env_id: EnvId = ENV,
+    expires_at: int | None = None,
+    limits: Limits = UNLIMITED,
+    budget: int = 0,
+) -> tuple[KeyInfo, bytes]:
     """A key as it is listed, and its hash."""
     info = KeyInfo(
         key_id=KeyId(f"key_{number}"),
@@ -85,5 +119,7 @@ def key(number: int, env_id: EnvId = ENV, expires_at: int | None = None) -> tupl
         created_at=Millis(number),
         expires_at=None if expires_at is None else Millis(expires_at),
         revoked_at=None,
+        limits=limits,
+        budget=MicroCredits(budget),
     )
     return info, hashlib.sha256(str(number).encode()).digest()

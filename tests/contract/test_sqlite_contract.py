@@ -4,7 +4,10 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from tests.contract.store_contract import CHECKS, Check
+from tests.contract.limits_contract import CHECKS as LIMITS_CHECKS
+from tests.contract.records_contract import CHECKS as RECORDS_CHECKS
+from tests.contract.store_contract import CHECKS as STORE_CHECKS
+from tests.contract.store_contract import Check
 
 from tollbridge.ledger.audit import AuditReport, audit
 from tollbridge.storage.sqlite import SqliteStore, audit_rows
@@ -20,6 +23,9 @@ class SqliteWorld:
     def audit(self) -> AuditReport:
         with audit_rows(self.path) as rows:
             return audit(rows)
+
+
+CHECKS = [*STORE_CHECKS, *LIMITS_CHECKS, *RECORDS_CHECKS]
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.e2e.gateway import Gateway, running
+from tests.e2e.gateway import ROOT, Gateway, running
 from tests.fakes.chat_upstream import ChatUpstream
 from tests.fakes.http_server import Answer, FakeUpstream, serving_in_thread
 from tests.fakes.messages_upstream import MessagesUpstream
@@ -60,6 +60,13 @@ def bridge_running(folder: Path, *options: str) -> Iterator[Bridge]:
         stack.enter_context(running(gateway, *options))
         gateway.run("model", "off", SWITCHED_OFF, "--env", gateway.environment)
         yield Bridge(gateway, upstreams)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say last, where it is seen, what could not be installed and was left out."""
+    for reason in sorted((ROOT / ".test-env" / "left-out").glob("*")):
+        terminalreporter.section(f"LEFT OUT: {reason.name}", sep="!")
+        terminalreporter.write_line(reason.read_text().strip())
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 20
 STOP_TIMEOUT_S = 20
+READS_MODELS = (("model", "on"), ("model", "list"), ("env", "create"))
+"""Commands that take `--config` beside those that always do."""
 
 
 class GatewayError(AssertionError):
@@ -127,13 +129,12 @@ class Gateway:
 
     def _command(self, *arguments: str) -> list[str]:
         config = ["--config", str(self.config)] if self.config else []
-        needs_models = arguments[0] in ("serve", "config", "doctor") or arguments[:2] == (
-            "model",
-            "on",
+        reads_models = (
+            arguments[0] in ("serve", "config", "doctor") or arguments[:2] in READS_MODELS
         )
         return [
             sys.executable, "-m", "tollbridge", *arguments,
-            *(config if needs_models else ()), "--data", str(self.data), "--json",
+            *(config if reads_models else ()), "--data", str(self.data), "--json",
         ]  # fmt: skip
 
     def _close(self) -> None:

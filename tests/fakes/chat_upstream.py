@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.fakes.http_server import EVENT_TYPE, Reply, Request
 from tests.fakes.script import Conversation, Script, cap, sample, words
+from tests.fakes.shape import wrong_member
 
 Json = dict[str, Any]
 
@@ -87,6 +88,8 @@ class ChatUpstream:
         if not request.path.partition("?")[0].endswith("/chat/completions"):
             raise RefusedError(f"Unknown path {request.path}", None, "unknown_url", 404)
         body: Json = request.json()
+        if wrong := wrong_member(body):
+            raise RefusedError(f"Invalid value for '{wrong}'", wrong, "invalid_value")
         if "max_tokens" in body and self.refuses_max_tokens:
             raise RefusedError(
                 "Unsupported parameter: 'max_tokens' is not supported with this model. Use"
@@ -254,7 +257,8 @@ def check(body: Json, strict: bool) -> Conversation:
     for index, message in enumerate(body["messages"]):
         where, role = f"messages.[{index}]", message["role"]
         if role not in ("system", "developer", "user", "assistant", "tool"):
-            raise RefusedError(f"Invalid value: {role!r}", f"{where}.role", "invalid_value")
+            told = f"Invalid value for '{where}.role': {role!r}"
+            raise RefusedError(told, f"{where}.role", "invalid_value")
         if pending and role != "tool":
             raise RefusedError(
                 "An assistant message with 'tool_calls' must be followed by tool messages"

@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.fakes.http_server import EVENT_TYPE, Reply, Request
 from tests.fakes.script import Conversation, Script, cap, sample, words
+from tests.fakes.shape import wrong_member
 
 Json = dict[str, Any]
 
@@ -87,6 +88,8 @@ class MessagesUpstream:
         if not path.endswith(("/v1/messages", "/v1/messages/count_tokens")):
             raise RefusedError(f"no such path: {path}", 404)
         body: Json = request.json()
+        if wrong := wrong_member(body):
+            raise RefusedError(f"{wrong}: Input should be valid")
         conversation = check(body, request.headers.get("anthropic-version", ""), self.strict)
         if path.endswith("count_tokens"):
             return Reply.of_json(200, {"input_tokens": conversation.input_tokens})
@@ -261,7 +264,7 @@ def check(body: Json, version: str, strict: bool) -> Conversation:
         raise RefusedError("model: Field required")
     if not body.get("messages"):
         raise RefusedError("messages: at least one message is required")
-    if body["messages"][0]["role"] != "user":
+    if body["messages"][0]["role"] == "assistant":
         raise RefusedError('messages.0: first message must use the "user" role')
     thinking = body.get("thinking", {})
     if thinking.get("type") == "enabled" and not (

@@ -2,16 +2,79 @@
 
 from tollbridge.app.directory import Directory
 from tollbridge.app.ports import KeyRecord
+from tollbridge.config import Protocol
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.ledger.estimate import need
+from tollbridge.ledger.limits import seconds_left
 from tollbridge.ledger.model import Admission, Refusal
-from tollbridge.ledger.pricing import Weights
+from tollbridge.ledger.pricing import PriceBook
 from tollbridge.routing.catalog import Model
 from tollbridge.translate.bridge import Ask
-from tollbridge.units import EnvId, Millis, RequestId
+from tollbridge.units import EnvId, Millis, RequestId, Tokens
 
 HELD_RETRY_AFTER_S = 2
-"""What a client is told to wait for credits that requests under way are holding."""
+"""What a client is told to wait for credits or a slot that requests under way are holding."""
+
+STALE_RETRY_AFTER_S = 1
+
+REFUSALS: dict[Refusal, tuple[ErrorCode, str]] = {
+    Refusal.STALE: (
+        ErrorCode.LEDGER_UNAVAILABLE,
+        "This environment is being changed too fast; try again.",
+    ),
+    Refusal.DUPLICATE: (ErrorCode.INTERNAL, "This request id has been used before."),
+    Refusal.KEY_EXPIRED: (ErrorCode.KEY_EXPIRED, "This API key has expired."),
+    Refusal.KEY_EXHAUSTED: (
+        ErrorCode.PACK_EXHAUSTED,
+        (
+            "Token usage exceeded quota limit: the budget of this API key does not pay for this"
+            " request. Raise the key's budget, use another key, or ask for fewer tokens."
+        ),
+    ),
+    Refusal.KEY_HELD: (
+        ErrorCode.CREDITS_HELD,
+        (
+            "What is left of this API key's budget is held by requests under way; try again when they"
+            " have ended."
+        ),
+    ),
+    Refusal.EXHAUSTED: (
+        ErrorCode.PACK_EXHAUSTED,
+        (
+            "Token usage exceeded quota limit: no pack of this environment has the credits for this"
+            " request. Grant a pack, or ask for fewer tokens."
+        ),
+    ),
+    Refusal.HELD: (
+        ErrorCode.CREDITS_HELD,
+        "All credits left are held by requests under way; try again when they have ended.",
+    ),
+    Refusal.KEY_CONCURRENCY: (
+        ErrorCode.CONCURRENCY_EXCEEDED,
+        "This API key has as many requests under way as it may; try again when one has ended.",
+    ),
+    Refusal.CONCURRENCY: (
+        ErrorCode.CONCURRENCY_EXCEEDED,
+        "This environment has as many requests under way as it may; try again when one has ended.",
+    ),
+    Refusal.KEY_REQUESTS: (
+        ErrorCode.RATE_EXCEEDED,
+        "This API key has used up its requests of this minute.",
+    ),
+    Refusal.KEY_TOKENS: (
+        ErrorCode.RATE_EXCEEDED,
+        "This API key has used up its tokens of this minute.",
+    ),
+    Refusal.REQUESTS: (
+        ErrorCode.RATE_EXCEEDED,
+        "This environment has used up its requests of this minute.",
+    ),
+    Refusal.TOKENS: (
+        ErrorCode.RATE_EXCEEDED,
+        "This environment has used up its tokens of this minute.",
+    ),
+}
+"""What each refusal is to a client."""
 
 
 async def identify(
@@ -53,7 +116,8 @@ def admission(
     record: KeyRecord,
     ask: Ask,
     model: Model,
-    weights: Weights,
+    book: PriceBook,
+    protocol: Protocol,
     worker_id: str,
     now: Millis,
 ) -> Admission:
@@ -66,24 +130,28 @@ def admission(
         key_id=record.key_id,
         generation=record.generation,
         model=model.name,
-        need=need(ask.input_bound, output, weights),
+        need=need(ask.input_bound, output, book),
         worker_id=worker_id,
         now=now,
+        client_protocol=protocol,
+        stream=ask.stream,
+        price_version=book.version,
+        input_tokens=Tokens(ask.input_estimate),
+        limits=record.env_limits,
+        key_limits=record.limits,
+        key_budgeted=record.budgeted,
+        key_expires_at=record.expires_at,
     )
 
 
-def refused(refusal: Refusal) -> GatewayError:
+def refused(refusal: Refusal, now: Millis) -> GatewayError:
     """The ledger's refusal in words."""
-    if refusal is Refusal.HELD:
-        return GatewayError(
-            ErrorCode.CREDITS_HELD,
-            "All credits left are held by requests under way; try again when they have ended.",
-            retry_after_s=HELD_RETRY_AFTER_S,
-        )
-    if refusal is Refusal.DUPLICATE:
-        return GatewayError(ErrorCode.INTERNAL, "This request id has been used before.")
-    return GatewayError(
-        ErrorCode.PACK_EXHAUSTED,
-        "Token usage exceeded quota limit: no pack of this environment has the credits for this"
-        " request. Grant a pack, or ask for fewer tokens.",
-    )
+    code, message = REFUSALS[refusal]
+    retry_after_s = None
+    if code is ErrorCode.RATE_EXCEEDED:
+        retry_after_s = seconds_left(now)
+    elif refusal is Refusal.STALE:
+        retry_after_s = STALE_RETRY_AFTER_S
+    elif code in (ErrorCode.CREDITS_HELD, ErrorCode.CONCURRENCY_EXCEEDED):
+        retry_after_s = HELD_RETRY_AFTER_S
+    return GatewayError(code, message, retry_after_s=retry_after_s)

@@ -28,7 +28,6 @@ from tollbridge.app.relay import Relay, from_upstream, linger, read_whole
 from tollbridge.config import Protocol
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.ledger.model import Checkpoint, Hold, Refusal, Settlement
-from tollbridge.ledger.pricing import price
 from tollbridge.ledger.tariff import Outcome, charge, delivered
 from tollbridge.routing.catalog import Model, Target
 from tollbridge.routing.plan import plan
@@ -154,27 +153,24 @@ class Exchange:
                 if await gateway.directory.is_current(key_hash, record):
                     raise
                 continue
-            weights = gateway.prices[model.name].weights
+            book = gateway.prices[model.name]
+            now = gateway.clock()
             held = await gateway.store.admit(
                 admission(
-                    inbound.request_id, record, ask, model, weights,
-                    gateway.pulse.worker_id, self._started_at,
+                    inbound.request_id, record, ask, model, book,
+                    inbound.protocol, gateway.pulse.worker_id, now,
                 )
             )  # fmt: skip
             if held is Refusal.STALE:
                 gateway.directory.forget(key_hash)
             elif isinstance(held, Refusal):
-                raise refused(held)
+                raise refused(held, now)
             else:
                 self._record, self._model, self._hold = record, model, held
                 message_id = gateway.entropy(12).hex()
                 self._identity = Identity(inbound.request_id, message_id, self._started_at // 1000)
                 return
-        raise GatewayError(
-            ErrorCode.LEDGER_UNAVAILABLE,
-            "This environment is being changed too fast; try again.",
-            retry_after_s=1,
-        )
+        raise refused(Refusal.STALE, self._started_at)
 
     # 5 attempt, 6 send
 
@@ -237,12 +233,13 @@ class Exchange:
             key_id=record.key_id,
             model=model.name,
             upstream=self._target.upstream if self._target else "",
+            upstream_model=self._target.model if self._target else "",
             client_protocol=self._inbound.protocol,
             stream=ask.stream,
             started_at=self._started_at,
             ended_at=gateway.clock(),
             usage=usage,
-            amount=price(usage, book.weights),
+            amount=book.price(usage),
             provenance=provenance,
             outcome=outcome,
             price_version=book.version,
@@ -274,8 +271,12 @@ class Exchange:
         if not self._relay.delivered:
             return None
         usage = delivered(*self._usage())
-        amount = price(usage, self._gateway.prices[self._model.name].weights)
-        return Checkpoint(self._inbound.request_id, self._record.env_id, usage, amount)
+        amount = self._gateway.prices[self._model.name].price(usage)
+        request_id, target = self._inbound.request_id, self._target
+        assert target is not None, "something was delivered"
+        return Checkpoint(
+            request_id, self._record.env_id, usage, amount, target.upstream, target.model
+        )
 
     def keep_alive(self) -> None:
         """Send a heartbeat; only a stream can bear one."""

@@ -2,22 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from tollbridge.app.directory import Directory
 from tollbridge.app.ports import AccountStore, Clock, Entropy, ModelServer, Observer
 from tollbridge.app.pulse import Pulse
 from tollbridge.app.settlement import Settler
 from tollbridge.config import Config
-from tollbridge.ledger.pricing import Weights
+from tollbridge.ledger.pricing import PriceBook
 from tollbridge.routing.catalog import Catalog
-
-
-class Price(NamedTuple):
-    """A model's price and the version that charges name."""
-
-    weights: Weights
-    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +18,7 @@ class Gateway:
 
     config: Config
     catalog: Catalog
-    prices: Mapping[str, Price]
+    prices: Mapping[str, PriceBook]
     directory: Directory
     store: AccountStore
     servers: Mapping[str, ModelServer]
@@ -35,3 +27,5 @@ class Gateway:
     settler: Settler
     clock: Clock
     entropy: Entropy
+    seal_key: bytes
+    """See `config.ServerConfig.seal_key`."""

@@ -12,15 +12,20 @@ import msgspec
 
 from tollbridge.errors import GatewayError
 from tollbridge.ledger.model import (
+    UNLIMITED,
     Admission,
     Checkpoint,
+    Correction,
     Hold,
+    Leg,
+    Limits,
     Pack,
+    PackTransfer,
     Refusal,
     Settled,
     Settlement,
 )
-from tollbridge.units import EnvId, KeyId, MicroCredits, Millis, PackId
+from tollbridge.units import EnvId, KeyId, MicroCredits, Millis, PackId, RequestId
 
 Clock = Callable[[], Millis]
 """Milliseconds since the epoch."""
@@ -50,9 +55,39 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: Millis | None
     revoked_at: Millis | None
     generation: int
-    """Of the environment: any change of its keys or switches raises it."""
+    """Of the environment: any change of its limits, keys or switches raises it."""
     models_on: frozenset[str]
     """The models of group `cloudbase` that are switched on."""
+    limits: Limits = UNLIMITED
+    budgeted: bool = False
+    """Whether the key has a budget; what is left of it is read with each admission."""
+    env_limits: Limits = UNLIMITED
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that explains one charge."""
+
+    settlement: Settlement
+    overrun: MicroCredits
+    packs: tuple[Leg, ...]
+    """What each pack bore, as the journal has it."""
+    prices: str
+    """The price book of that version as JSON text; empty if it is not known."""
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """A pack of which so many percent are spent; told once per pack and level."""
+
+    env_id: EnvId
+    pack_id: PackId
+    level: int
+    """In percent."""
+    at: Millis
+    granted: MicroCredits
+    spent: MicroCredits
+    """Both at the moment of the crossing."""
+    tries: int
+    """Deliveries begun, this one included."""
 
 
 class AccountStore(Protocol):
@@ -90,6 +125,22 @@ class AccountStore(Protocol):
     async def sweep(self, now: Millis) -> int:
         """Recover holds of workers whose lease has run out; expire packs. Returns how many."""
 
+    async def keep_prices(self, books: Mapping[str, str], now: Millis) -> None:
+        """Store price books (JSON text by version), so that old charges can be explained."""
+
+    async def receipt(self, env_id: EnvId, request_id: RequestId) -> Receipt | None:
+        """Of an exchange that has ended; None: this environment has no such."""
+
+    async def take_alerts(self, now: Millis) -> Sequence[Alert]:
+        """Alerts that are due, for this caller to deliver.
+
+        Nobody else gets them until `ALERT_RETRY_MS`, doubled with each try, has passed. After
+        `ALERT_TRIES_MAX` tries an alert is given up.
+        """
+
+    async def alert_sent(self, alert: Alert) -> None:
+        """It was delivered: nobody gets it again."""
+
     async def close(self, worker_id: str) -> None:
         """Give up the lease and close the database."""
 
@@ -105,6 +156,9 @@ class KeyInfo(msgspec.Struct, frozen=True, kw_only=True):
     created_at: Millis
     expires_at: Millis | None
     revoked_at: Millis | None
+    limits: Limits = UNLIMITED
+    budget: MicroCredits = MicroCredits(0)
+    """What the key may be charged in its life; 0: no limit."""
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,6 +168,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     created_at: Millis
     generation: int
+    limits: Limits = UNLIMITED
 
 
 class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,6 +183,20 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
     cache_write: int
     output: int
     amount: MicroCredits
+
+
+class UpstreamUsageRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Usage added up by day (UTC), upstream, its model's name and provenance."""
+
+    day: str
+    upstream: str
+    upstream_model: str
+    provenance: str
+    requests: int
+    input: int
+    cache_read: int
+    cache_write: int
+    output: int
 
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,8 +214,20 @@ class GrantConflictError(Exception):
     """A pack with this id exists with other content; the message names the differing field."""
 
 
+class CorrectionConflictError(Exception):
+    """A correction with this id was made with other content; the message names the field."""
+
+
+class CorrectionRefusedError(Exception):
+    """The pack cannot be corrected so: it is over, or has less available than is taken back."""
+
+
 class UnknownEnvironmentError(Exception):
     """There is no environment with this id."""
+
+
+class UnknownPackError(Exception):
+    """The environment has no pack with this id."""
 
 
 class ControlStore(Protocol):
@@ -155,8 +236,13 @@ class ControlStore(Protocol):
     Methods that name an environment raise `UnknownEnvironmentError` if there is none.
     """
 
-    async def create_environment(self, env_id: EnvId, name: str, now: Millis) -> bool:
+    async def create_environment(
+        self, env_id: EnvId, name: str, now: Millis, limits: Limits = UNLIMITED
+    ) -> bool:
         """Returns False if it exists already."""
+
+    async def limit_environment(self, env_id: EnvId, limits: Limits) -> None:
+        """Set the limits and raise the generation: they hold for the very next request."""
 
     async def environments(self) -> Sequence[Environment]:
         """All of them, by id."""
@@ -169,6 +255,12 @@ class ControlStore(Protocol):
 
     async def revoke_key(self, key_id: KeyId, now: Millis) -> bool:
         """Raise the generation, so that the very next request is refused. False: no such key."""
+
+    async def limit_key(self, key_id: KeyId, limits: Limits, budget: MicroCredits) -> bool:
+        """Set limits and budget (0: none) and raise the generation. False: no such key.
+
+        What the key was charged before counts against the budget.
+        """
 
     async def switch(self, env_id: EnvId, models: Sequence[str], *, on: bool) -> None:
         """Turn models of group `cloudbase` on or off and raise the generation."""
@@ -183,11 +275,30 @@ class ControlStore(Protocol):
             GrantConflictError: a pack with this id has other content.
         """
 
+    async def correct(self, correction: Correction) -> bool:
+        """Add credits to a pack or take them back. False: done before with the same content.
+
+        Raises:
+            UnknownPackError: the environment has no such pack.
+            CorrectionConflictError: the id was used with other content.
+            CorrectionRefusedError: the pack is over, or has less available.
+        """
+
+    async def transfers(self, env_id: EnvId, pack_id: PackId) -> Sequence[PackTransfer]:
+        """Every transfer of one pack, in the order in which they happened.
+
+        Raises:
+            UnknownPackError: the environment has no such pack.
+        """
+
     async def packs(self, env_id: EnvId | None) -> Sequence[Pack]:
         """In the order in which they are drawn: soonest to expire first, then oldest."""
 
     async def usage(self, env_id: EnvId | None, since: Millis, until: Millis) -> Sequence[UsageRow]:
         """Usage added up by environment, day and model."""
+
+    async def upstream_usage(self, since: Millis, until: Millis) -> Sequence[UpstreamUsageRow]:
+        """Usage of all environments as the upstreams see it, for `ledger.reconcile`."""
 
 
 class UpstreamRequest(NamedTuple):

@@ -6,11 +6,13 @@ streams: what it keeps in memory are the packs and the legs of one request.
 What is checked: amounts are positive; every pack was granted once; no account is negative at any
 moment; a hold ends at most once and in the pack it was placed in; a post and what it releases make
 up the leg; the rows of open holds are exactly the legs that have not ended; each exchange's usage
-record says what the journal charged for it; and the balances of packs equal the replay.
+record says what the journal charged for it; the balances of packs equal the replay; and what the
+budgets of keys say was charged and is held equals the records.
 """
 
 import heapq
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -40,6 +42,7 @@ class HoldRow(NamedTuple):
     leg: int
     pack_id: str | None
     amount: int
+    key_id: str = ""
 
 
 class UsageCharge(NamedTuple):
@@ -49,6 +52,16 @@ class UsageCharge(NamedTuple):
     request_id: str
     amount: int
     overrun: int
+    key_id: str = ""
+
+
+class BudgetRow(NamedTuple):
+    """What a key with a budget was charged, and what its exchanges under way hold."""
+
+    env_id: str
+    key_id: str
+    charged: int
+    held: int
 
 
 class AuditRows(NamedTuple):
@@ -63,10 +76,11 @@ class AuditRows(NamedTuple):
     """By environment, request and leg."""
     usage: Iterable[UsageCharge]
     """By environment and request."""
+    budgets: Iterable[BudgetRow] = ()
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """Something that does not add up. `subject` is a pack, a request or the environment."""
+    """Something that does not add up. `subject` is a pack, request or key, or `total`."""
 
     env_id: str
     subject: str
@@ -112,7 +126,9 @@ def audit(rows: AuditRows) -> AuditReport:
     replayed, transfers = _replay(rows.journal, environments, differences)
     packs = _compare_packs(rows.packs, replayed, environments, differences)
     open_holds: list[HoldRow] = []
-    exchanges = _check_requests(rows, open_holds, environments, differences)
+    budgets = _Budgets(rows.budgets)
+    exchanges = _check_requests(rows, open_holds, environments, differences, budgets)
+    differences += budgets.differences()
     for env_id, totals in environments.items():
         accounts = totals.available + totals.held + totals.spent + totals.expired
         if totals.granted != accounts:
@@ -185,6 +201,12 @@ def _move(balances: _Balances, row: JournalRow) -> bool:
         case "expire":
             balances.available -= row.amount
             balances.expired += row.amount
+        case "add":
+            balances.granted += row.amount
+            balances.available += row.amount
+        case "take_back":
+            balances.granted -= row.amount
+            balances.available -= row.amount
         case _:
             return False
     return True
@@ -213,6 +235,32 @@ def _compare_packs(
             Difference(env_id, pack_id, "is in the journal, but not among the packs")
         )
     return count
+
+
+class _Budgets:
+    """What the records say of the keys that have a budget."""
+
+    def __init__(self, rows: Iterable[BudgetRow]) -> None:
+        self._rows = {(row.env_id, row.key_id): row for row in rows}
+        self._charged: Counter[tuple[str, str]] = Counter()
+        self._held: Counter[tuple[str, str]] = Counter()
+
+    def add(self, request: "_Request") -> None:
+        if self._rows:
+            for record in request.records:
+                self._charged[record.env_id, record.key_id] += record.amount
+            for hold in request.open:
+                self._held[hold.env_id, hold.key_id] += hold.amount
+
+    def differences(self) -> Iterator[Difference]:
+        for key, row in self._rows.items():
+            for name, stored, counted in (
+                ("charged", row.charged, self._charged[key]),
+                ("held", row.held, self._held[key]),
+            ):
+                if stored != counted:
+                    message = f"the budget says {name} {stored}, the records say {counted}"
+                    yield Difference(row.env_id, row.key_id, message)
 
 
 _Row = JournalRow | HoldRow | UsageCharge
@@ -290,11 +338,13 @@ def _check_requests(
     open_holds: list[HoldRow],
     environments: dict[str, Totals],
     differences: list[Difference],
+    budgets: _Budgets,
 ) -> int:
     """Returns how many exchanges have ended."""
     exchanges = 0
     for request in _requests(rows):
         open_holds += request.open
+        budgets.add(request)
         exchanges += len(request.records)
         totals = environments.setdefault(request.env_id, Totals())
         totals.charged += sum(record.amount for record in request.records)

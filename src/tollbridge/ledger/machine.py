@@ -27,6 +27,20 @@ class Transfer(msgspec.Struct, frozen=True, gc=False):
     """Of a post only: what was held above the amount and returns to available."""
 
 
+class Budget(msgspec.Struct, frozen=True):
+    """What a key may be charged in its life. Settlements may take `charged` above `budget`."""
+
+    budget: MicroCredits
+    charged: MicroCredits
+    held: MicroCredits
+    """By its exchanges under way."""
+
+    @property
+    def left(self) -> int:
+        """What a new hold may take; negative after an overrun."""
+        return self.budget - self.charged - self.held
+
+
 class HoldPlan(msgspec.Struct, frozen=True):
     """A hold that can be placed."""
 
@@ -66,24 +80,31 @@ def draw_order(packs: Iterable[Pack], model: str, now: Millis) -> list[Pack]:
     return eligible
 
 
-def place_hold(packs: Sequence[Pack], need: Need) -> HoldPlan | Refusal:
+def place_hold(
+    packs: Sequence[Pack], need: Need, budget: Budget | None = None
+) -> HoldPlan | Refusal:
     """Hold the price of a request in `packs`, drawn in the order given.
 
-    If the packs cannot pay for all the output, it is capped to what they can pay, but not below
-    `need.output_floor`. Below that the refusal is `HELD` if the credits would suffice once the
-    requests under way have ended without using them, otherwise `EXHAUSTED`.
+    If the packs or the key's budget cannot pay for all the output, it is capped to what they can
+    pay, but not below `need.output_floor`. Below that the refusal is `HELD` (or `KEY_HELD`) if the
+    credits would suffice once the requests under way have ended without using them, otherwise
+    `EXHAUSTED` (or `KEY_EXHAUSTED`).
     """
     available = sum(pack.available for pack in packs)
+    payable = available if budget is None else min(available, budget.left)
     output_tokens: int = need.output_tokens
     amount: int = need.amount(output_tokens)
-    if amount > available:
+    if amount > payable:
         floor = need.amount(min(need.output_floor, output_tokens))
+        if budget is not None and floor > budget.left:
+            passing = budget.left + budget.held >= floor
+            return Refusal.KEY_HELD if passing else Refusal.KEY_EXHAUSTED
         if floor > available:
             held = sum(pack.held for pack in packs)
             return Refusal.HELD if available + held >= floor else Refusal.EXHAUSTED
-        output_tokens = (available - need.input_amount) // need.output_weight
+        output_tokens = (payable - need.input_amount) // need.output_weight
         amount = need.amount(output_tokens)
-        assert amount <= available
+        assert amount <= payable
     legs: list[Leg] = []
     transfers: list[Transfer] = []
     changed: list[Pack] = []
@@ -162,6 +183,26 @@ def expire(pack: Pack, now: Millis) -> Pack:
     if not pack.available or not _is_over(pack, now):
         return pack
     return _moved(pack, available=-pack.available, expired=pack.available)
+
+
+def correct(pack: Pack, amount: int, now: Millis) -> tuple[Transfer, Pack] | None:
+    """Add `amount` to what a pack has available, or take it back if it is negative.
+
+    None: the pack is over, or has less available than is taken back.
+    """
+    if _is_over(pack, now) or pack.available + amount < 0:
+        return None
+    kind = TransferKind.ADD if amount > 0 else TransferKind.TAKE_BACK
+    transfer = Transfer(kind, 0, pack.pack_id, MicroCredits(abs(amount)))
+    corrected = replace(pack, granted=pack.granted + amount, available=pack.available + amount)
+    return transfer, corrected
+
+
+def levels_reached(before: Pack, after: Pack, levels: Sequence[int]) -> list[int]:
+    """The levels, in percent of what was granted, that what is spent has just reached."""
+    return [
+        level for level in levels if before.spent * 100 < level * after.granted <= after.spent * 100
+    ]
 
 
 def _is_over(pack: Pack, now: Millis) -> bool:

@@ -32,10 +32,17 @@ class TransferKind(enum.StrEnum):
     """available -> expired"""
     OVERRUN = "overrun"
     """operator.overrun -> nobody's pack: usage above the hold that no pack could bear"""
+    ADD = "add"
+    """operator.issued -> available: a correction in the tenant's favour"""
+    TAKE_BACK = "take_back"
+    """available -> operator.issued: a correction in the operator's favour"""
 
 
 class Pack(msgspec.Struct, frozen=True, kw_only=True):
-    """A prepaid pack and its balances. `granted = available + held + spent + expired`, always."""
+    """A prepaid pack and its balances. `granted = available + held + spent + expired`, always.
+
+    `granted` is what was granted first, with all corrections since.
+    """
 
     env_id: EnvId
     pack_id: PackId
@@ -67,6 +74,18 @@ class Need(msgspec.Struct, frozen=True):
         return MicroCredits(self.input_amount + output_tokens * self.output_weight)
 
 
+class Limits(msgspec.Struct, frozen=True):
+    """What an environment or a key may do at once and in a minute; 0: no limit."""
+
+    concurrency: int = 0
+    """Exchanges under way: a hold takes a slot and gives it back when it ends."""
+    requests_per_minute: int = 0
+    tokens_per_minute: int = 0
+
+
+UNLIMITED = Limits()
+
+
 class Leg(msgspec.Struct, frozen=True):
     """A part of a hold or charge that one pack bears."""
 
@@ -75,20 +94,47 @@ class Leg(msgspec.Struct, frozen=True):
 
 
 class Refusal(enum.Enum):
-    """Why an admission was refused, in order of precedence: the first that applies is told."""
+    """Why an admission was refused, in order of precedence: the first that applies is told.
+
+    What concerns the request itself comes first, then credits, then slots, then the minute; the
+    key before the environment. `STALE`, `DUPLICATE`, `KEY_EXPIRED`, `KEY_EXHAUSTED` and
+    `EXHAUSTED` are final: the same request will be refused again. The others pass.
+    """
 
     STALE = enum.auto()
     """The caller decided on an old generation of keys and switches: read again and retry."""
     DUPLICATE = enum.auto()
     """This request id was admitted before."""
+    KEY_EXPIRED = enum.auto()
+    """The key's time has ended."""
+    KEY_EXHAUSTED = enum.auto()
+    """What is left of the key's budget does not pay for even the floor."""
+    KEY_HELD = enum.auto()
+    """Passing: it would, once the key's requests under way have ended."""
     EXHAUSTED = enum.auto()
-    """Final: no pack has the credits for even the floor."""
+    """No pack has the credits for even the floor."""
     HELD = enum.auto()
     """Passing: credits are there, but held by requests under way."""
+    KEY_CONCURRENCY = enum.auto()
+    """Passing: the key has as many exchanges under way as it may."""
+    CONCURRENCY = enum.auto()
+    """Passing: the environment has."""
+    KEY_REQUESTS = enum.auto()
+    """Passing with the minute: the key's requests."""
+    KEY_TOKENS = enum.auto()
+    """Passing with the minute: the key's tokens."""
+    REQUESTS = enum.auto()
+    """Passing with the minute: the environment's requests."""
+    TOKENS = enum.auto()
+    """Passing with the minute: the environment's tokens."""
 
 
 class Admission(msgspec.Struct, frozen=True, kw_only=True):
-    """A request to hold credits for one exchange."""
+    """A request to hold credits for one exchange.
+
+    The limits, the key's expiry and whether it has a budget are those of `generation`: a change of
+    any of them makes the admission stale, so that nothing has to be read to know them.
+    """
 
     request_id: RequestId
     env_id: EnvId
@@ -98,6 +144,16 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
     need: Need
     worker_id: str
     now: Millis
+    client_protocol: str
+    stream: bool
+    price_version: str
+    input_tokens: Tokens = Tokens(0)
+    """The expected length of the prompt; counts in the minute until the usage is known."""
+    limits: Limits = UNLIMITED
+    """Of the environment."""
+    key_limits: Limits = UNLIMITED
+    key_budgeted: bool = False
+    key_expires_at: Millis | None = None
 
 
 class Hold(msgspec.Struct, frozen=True):
@@ -119,6 +175,8 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     key_id: KeyId
     model: str
     upstream: str
+    upstream_model: str = ""
+    """The model's name there."""
     client_protocol: str
     stream: bool
     started_at: Millis
@@ -129,6 +187,12 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str
     """`finished`, `client_gone`, `upstream_failed`, `refused`, `killed`: a row of the tariff."""
     price_version: str
+    raw_usage: str = ""
+    """The JSON text of the usage as the upstream reported it; empty if it did not, or if it is
+    longer than `RAW_USAGE_CHARS_MAX`."""
+
+
+RAW_USAGE_CHARS_MAX = 4_096
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -146,3 +210,33 @@ class Checkpoint(msgspec.Struct, frozen=True):
     env_id: EnvId
     usage: TokenUsage
     amount: MicroCredits
+    upstream: str = ""
+    upstream_model: str = ""
+
+
+class Correction(msgspec.Struct, frozen=True, kw_only=True):
+    """Credits that an operator adds to a pack or takes back, with the reason.
+
+    The id is the operator's, so that a repeated call corrects once.
+    """
+
+    env_id: EnvId
+    pack_id: PackId
+    correction_id: str
+    amount: int
+    """In micro-credits: positive adds, negative takes back."""
+    reason: str
+    now: Millis
+
+
+class PackTransfer(msgspec.Struct, frozen=True):
+    """A row of the journal that concerns one pack."""
+
+    at: Millis
+    kind: TransferKind
+    request_id: str
+    """Of a grant or an expiry the pack's id, of a correction its own."""
+    amount: MicroCredits
+    released: MicroCredits
+    reason: str = ""
+    """Of a correction."""

@@ -14,6 +14,7 @@ from msgspec.structs import astuple
 from tollbridge.app.ports import SettlementConflictError, UnknownHoldError
 from tollbridge.ledger import machine
 from tollbridge.ledger.model import (
+    UNLIMITED,
     Admission,
     Checkpoint,
     Hold,
@@ -24,8 +25,17 @@ from tollbridge.ledger.model import (
     Settlement,
     TransferKind,
 )
+from tollbridge.storage.counters import Counters, Row
 from tollbridge.storage.queries import parse_queries, read_sql
-from tollbridge.units import LEASE_MS, EnvId, MicroCredits, Millis, PackId, RequestId
+from tollbridge.units import (
+    ALERT_LEVELS_DEFAULT,
+    LEASE_MS,
+    EnvId,
+    MicroCredits,
+    Millis,
+    PackId,
+    RequestId,
+)
 from tollbridge.usage import Provenance, TokenUsage
 
 QUERIES = parse_queries(read_sql("queries.sqlite.sql"))
@@ -34,18 +44,25 @@ _ADMISSION_CHECK = QUERIES["admission_check"]
 _LIVE_PACKS = QUERIES["live_packs"]
 _HOLD_LEGS = QUERIES["hold_legs"]
 
-Row = tuple[str | int | None, ...]
-
 
 class Batch:
     """The commands of one transaction.
 
-    `leases` are the leases of the workers of this process, as far as they are committed.
+    `leases` are the leases of the workers of this process, as far as they are committed; `levels`
+    the percentages of a pack that are told when they are spent.
     """
 
-    def __init__(self, connection: sqlite3.Connection, leases: dict[str, Millis]) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        leases: dict[str, Millis],
+        levels: Sequence[int] = ALERT_LEVELS_DEFAULT,
+    ) -> None:
         self.connection = connection
         self._leases = leases
+        self._levels = levels
+        self._counters = Counters(connection, QUERIES)
+        self._alerts: list[Row] = []
         self._renewed: dict[str, Millis] = {}
         self._packs: dict[EnvId, dict[PackId, Pack]] = {}
         self._changed: dict[tuple[EnvId, PackId], Pack] = {}
@@ -63,11 +80,29 @@ class Batch:
             return Refusal.STALE
         if found[1]:
             return Refusal.DUPLICATE
+        if admission.key_expires_at is not None and admission.key_expires_at <= now:
+            return Refusal.KEY_EXPIRED
+        key_id, counters = admission.key_id, self._counters
+        budget = counters.budget(env_id, key_id) if admission.key_budgeted else None
         packs = machine.draw_order(self._live_packs(env_id).values(), admission.model, now)
-        plan = machine.place_hold(packs, admission.need)
+        plan = machine.place_hold(packs, admission.need, budget)
         if isinstance(plan, Refusal):
             return plan
-        about = (admission.key_id, admission.model, admission.worker_id, now)
+        tokens = 0
+        if admission.limits != UNLIMITED or admission.key_limits != UNLIMITED:
+            tokens = admission.input_tokens + plan.output_tokens
+            refusal = counters.slot_refusal(admission) or counters.enter_minute(admission, tokens)
+            if refusal is not None:
+                return refusal
+            if not (admission.limits.tokens_per_minute or admission.key_limits.tokens_per_minute):
+                tokens = 0
+        counters.count(env_id, key_id, 1)
+        if budget is not None:
+            counters.move_budget(env_id, key_id, 0, sum(leg.amount for leg in plan.legs))
+        about = (
+            *(key_id, admission.model, admission.worker_id, now, admission.client_protocol),
+            *(int(admission.stream), admission.price_version, tokens, int(budget is not None)),
+        )
         for index, leg in enumerate(plan.legs):
             self._begun.append((env_id, request_id, index, leg.pack_id, leg.amount, *about))
         if not plan.legs:
@@ -83,7 +118,7 @@ class Batch:
         found = self.connection.execute(_HOLD_LEGS, (env_id, request_id)).fetchall()
         if not found:
             return self._settled_before(settlement)
-        legs = [Leg(pack_id, amount) for pack_id, amount in found if amount]
+        legs = [Leg(row[0], row[1]) for row in found if row[1]]
         ending = machine.settle(
             legs,
             self._live_packs(env_id).values(),
@@ -93,6 +128,15 @@ class Batch:
         )
         self._move(env_id, request_id, ending.transfers, ending.packs, settlement.ended_at)
         self._ended.append((env_id, request_id))
+        _, _, key_id, started_at, window_tokens, budgeted = found[0]
+        counters = self._counters
+        counters.count(env_id, key_id, -1)
+        if window_tokens:
+            used = settlement.usage.prompt + settlement.usage.output
+            counters.correct_minute(env_id, key_id, started_at, window_tokens, used)
+        if budgeted:
+            held = sum(leg.amount for leg in legs)
+            counters.move_budget(env_id, key_id, settlement.amount, -held)
         self._usage.append((*_usage_row(settlement), ending.overrun))
         return Settled(settlement.amount, ending.overrun)
 
@@ -101,7 +145,10 @@ class Batch:
         for checkpoint in checkpoints:
             usage = astuple(checkpoint.usage)
             self._checkpoints.append(
-                (*usage, checkpoint.amount, checkpoint.env_id, checkpoint.request_id)
+                (
+                    *(*usage, checkpoint.amount, checkpoint.upstream, checkpoint.upstream_model),
+                    *(checkpoint.env_id, checkpoint.request_id),
+                )
             )
         self._renew(worker_id, now)
 
@@ -117,15 +164,15 @@ class Batch:
                 key_id=admission.key_id,
                 model=admission.model,
                 upstream="",
-                client_protocol="",
-                stream=False,
+                client_protocol=admission.client_protocol,
+                stream=admission.stream,
                 started_at=admission.now,
                 ended_at=admission.now,
                 usage=TokenUsage(),
                 amount=MicroCredits(0),
                 provenance=Provenance.VOID,
                 outcome="client_gone",
-                price_version="",
+                price_version=admission.price_version,
             )
         )
 
@@ -134,24 +181,25 @@ class Batch:
         found = self.connection.execute(QUERIES["dead_hold"], (env_id, request_id, now)).fetchone()
         if found is None:
             return False
-        key_id, model, started_at, *counts, charge = found
-        # Which upstream served it and in which protocol died with the worker.
+        key_id, model, upstream, upstream_model, protocol, stream, version, *counted = found
+        started_at, *counts, charge = counted
         self.settle(
             Settlement(
                 request_id=request_id,
                 env_id=env_id,
                 key_id=key_id,
                 model=model,
-                upstream="",
-                client_protocol="",
-                stream=False,
+                upstream=upstream,
+                upstream_model=upstream_model,
+                client_protocol=protocol,
+                stream=bool(stream),
                 started_at=started_at,
                 ended_at=now,
                 usage=TokenUsage(*counts),
                 amount=MicroCredits(charge),
                 provenance=Provenance.RECOVERED,
                 outcome="killed",
-                price_version="",
+                price_version=version,
             )
         )
         return True
@@ -179,6 +227,8 @@ class Batch:
             ("delete_hold", self._ended),
             ("insert_usage", self._usage),
             ("renew_lease", list(self._renewed.items())),
+            ("insert_alert", self._alerts),
+            *self._counters.rows(),
         )
         for name, rows in rows_of:
             if rows:
@@ -209,7 +259,13 @@ class Batch:
             )
         live = self._packs[env_id]
         for pack in packs:
+            before = live[pack.pack_id]
             live[pack.pack_id] = self._changed[env_id, pack.pack_id] = pack
+            if pack.spent != before.spent:
+                for level in machine.levels_reached(before, pack, self._levels):
+                    self._alerts.append(
+                        (env_id, pack.pack_id, level, now, pack.granted, pack.spent)
+                    )
 
     def _settled_before(self, settlement: Settlement) -> Settled:
         key = (settlement.env_id, settlement.request_id)
@@ -257,9 +313,9 @@ def _balances(pack: Pack) -> Row:
 
 
 _USAGE_COLUMNS = (
-    *("request_id", "env_id", "key_id", "model", "upstream", "client_protocol", "stream"),
-    *("started_at", "ended_at", *TokenUsage.__struct_fields__),
-    *("amount", "provenance", "outcome", "price_version"),
+    *("request_id", "env_id", "key_id", "model", "upstream", "upstream_model", "client_protocol"),
+    *("stream", "started_at", "ended_at", *TokenUsage.__struct_fields__),
+    *("amount", "provenance", "outcome", "price_version", "raw_usage"),
 )
 
 
@@ -272,6 +328,7 @@ def _usage_row(settlement: Settlement) -> Row:
         settlement.key_id,
         settlement.model,
         settlement.upstream,
+        settlement.upstream_model,
         settlement.client_protocol,
         int(settlement.stream),
         settlement.started_at,
@@ -285,4 +342,5 @@ def _usage_row(settlement: Settlement) -> Row:
         settlement.provenance.value,
         settlement.outcome,
         settlement.price_version,
+        settlement.raw_usage,
     )

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 
 import msgspec
+from msgspec.structs import astuple
 
 from tollbridge.app.ports import (
     Environment,
@@ -14,25 +15,39 @@ from tollbridge.app.ports import (
     UnknownEnvironmentError,
     UsageRow,
 )
-from tollbridge.ledger.model import Pack, TransferKind
+from tollbridge.ledger.model import Limits, Pack, TransferKind
 from tollbridge.storage.batch import QUERIES, read_pack
-from tollbridge.units import EnvId, KeyId, Millis
+from tollbridge.units import EnvId, KeyId, MicroCredits, Millis
 
 
 def create_environment(
-    connection: sqlite3.Connection, env_id: EnvId, name: str, now: Millis
+    connection: sqlite3.Connection, env_id: EnvId, name: str, now: Millis, limits: Limits
 ) -> bool:
     """False: it exists."""
-    cursor = connection.execute(QUERIES["insert_environment"], (env_id, name, now))
-    return cursor.rowcount == 1
+    row = (env_id, name, now, *astuple(limits))
+    return connection.execute(QUERIES["insert_environment"], row).rowcount == 1
 
 
 def environments(connection: sqlite3.Connection) -> list[Environment]:
     """All of them, by id."""
     return [
-        Environment(env_id=env_id, name=name, created_at=created_at, generation=generation)
-        for env_id, name, created_at, generation in connection.execute(QUERIES["environments"])
+        Environment(
+            env_id=env_id,
+            name=name,
+            created_at=created_at,
+            generation=generation,
+            limits=Limits(*limits),
+        )
+        for env_id, name, created_at, generation, *limits in connection.execute(
+            QUERIES["environments"]
+        )
     ]
+
+
+def limit_environment(connection: sqlite3.Connection, env_id: EnvId, limits: Limits) -> None:
+    """Set what an environment may do at once and in a minute."""
+    _raise_generation(connection, env_id)
+    connection.execute(QUERIES["limit_environment"], (env_id, *astuple(limits)))
 
 
 def generation(connection: sqlite3.Connection, env_id: EnvId) -> int | None:
@@ -48,9 +63,29 @@ def add_key(connection: sqlite3.Connection, key: KeyInfo, key_hash: bytes) -> No
         QUERIES["insert_key"],
         (
             *(key_hash, key.key_id, key.env_id, key.name, key.hint),
-            *(key.created_at, key.expires_at, key.revoked_at),
+            *(key.created_at, key.expires_at, key.revoked_at, *astuple(key.limits)),
         ),
     )
+    if key.budget:
+        connection.execute(QUERIES["set_budget"], (key.env_id, key.key_id, key.budget))
+
+
+def limit_key(
+    connection: sqlite3.Connection, key_id: KeyId, limits: Limits, budget: MicroCredits
+) -> bool:
+    """Set a key's limits and its budget (0: none). False: no such key."""
+    found = connection.execute(QUERIES["key_environment"], (key_id,)).fetchone()
+    if found is None:
+        return False
+    env_id = EnvId(found[0])
+    _raise_generation(connection, env_id)
+    connection.execute(QUERIES["limit_key"], (key_id, *astuple(limits)))
+    if budget:
+        connection.execute(QUERIES["set_budget"], (env_id, key_id, budget))
+    else:
+        connection.execute(QUERIES["delete_budget"], (env_id, key_id))
+    connection.execute(QUERIES["mark_holds"], (env_id, key_id, int(budget > 0)))
+    return True
 
 
 def keys(connection: sqlite3.Connection, env_id: EnvId | None) -> list[KeyInfo]:
@@ -59,17 +94,17 @@ def keys(connection: sqlite3.Connection, env_id: EnvId | None) -> list[KeyInfo]:
         require_environment(connection, env_id)
     return [
         KeyInfo(
-            key_id=key_id,
-            env_id=owner,
-            name=name,
-            hint=hint,
-            created_at=created_at,
-            expires_at=expires_at,
-            revoked_at=revoked_at,
+            key_id=row[0],
+            env_id=row[1],
+            name=row[2],
+            hint=row[3],
+            created_at=row[4],
+            expires_at=row[5],
+            revoked_at=row[6],
+            limits=Limits(*row[7:10]),
+            budget=row[10],
         )
-        for key_id, owner, name, hint, created_at, expires_at, revoked_at in connection.execute(
-            QUERIES["keys"], (env_id,)
-        )
+        for row in connection.execute(QUERIES["keys"], (env_id,))
     ]
 
 
@@ -78,7 +113,7 @@ def find_key(connection: sqlite3.Connection, key_hash: bytes) -> KeyRecord | Non
     rows = connection.execute(QUERIES["find_key"], (key_hash,)).fetchall()
     if not rows:
         return None
-    key_id, env_id, name, expires_at, revoked_at, current, _ = rows[0]
+    key_id, env_id, name, expires_at, revoked_at, current, *limits, budgeted, _ = rows[0]
     return KeyRecord(
         key_id=key_id,
         env_id=env_id,
@@ -87,6 +122,9 @@ def find_key(connection: sqlite3.Connection, key_hash: bytes) -> KeyRecord | Non
         revoked_at=revoked_at,
         generation=current,
         models_on=frozenset(row[-1] for row in rows if row[-1] is not None),
+        limits=Limits(*limits[:3]),
+        env_limits=Limits(*limits[3:]),
+        budgeted=bool(budgeted),
     )
 
 
@@ -122,8 +160,9 @@ def grant(connection: sqlite3.Connection, grant: Grant) -> bool:
     found = connection.execute(QUERIES["find_pack"], (env_id, pack_id)).fetchone()
     if found is not None:
         pack = read_pack(found)
+        (granted,) = connection.execute(QUERIES["granted_first"], (env_id, pack_id)).fetchone()
         for name, old, new in (
-            ("amount", pack.granted, grant.amount),
+            ("amount", granted, grant.amount),
             ("expires_at", pack.expires_at, grant.expires_at),
             ("models", pack.models, grant.models),
         ):

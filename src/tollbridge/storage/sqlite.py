@@ -9,34 +9,49 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
 
 from tollbridge.app.ports import (
+    Alert,
     Environment,
     Grant,
     KeyInfo,
     KeyRecord,
+    Receipt,
     StoreUnavailableError,
+    UpstreamUsageRow,
     UsageRow,
 )
-from tollbridge.ledger.audit import AuditRows, HoldRow, JournalRow, UsageCharge
+from tollbridge.ledger.audit import AuditRows, BudgetRow, HoldRow, JournalRow, UsageCharge
 from tollbridge.ledger.model import (
+    UNLIMITED,
     Admission,
     Checkpoint,
+    Correction,
     Hold,
+    Limits,
     Pack,
+    PackTransfer,
     Refusal,
     Settled,
     Settlement,
 )
-from tollbridge.storage import control
+from tollbridge.storage import control, records
 from tollbridge.storage.batch import QUERIES, Batch, read_pack
 from tollbridge.storage.group_commit import GroupCommit
 from tollbridge.storage.queries import read_sql
 from tollbridge.storage.wal import Checkpointer
-from tollbridge.units import EnvId, KeyId, Millis, PackId, RequestId
+from tollbridge.units import (
+    ALERT_LEVELS_DEFAULT,
+    EnvId,
+    KeyId,
+    MicroCredits,
+    Millis,
+    PackId,
+    RequestId,
+)
 
 SCHEMA_VERSION = 1
 
@@ -68,12 +83,20 @@ class SqliteStore:
         StoreUnavailableError: the file cannot be opened.
     """
 
-    def __init__(self, path: Path, *, synchronous: Literal["NORMAL", "FULL"] = "NORMAL") -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        synchronous: Literal["NORMAL", "FULL"] = "NORMAL",
+        alert_levels: Sequence[int] = ALERT_LEVELS_DEFAULT,
+    ) -> None:
         self._path = path
         with _unavailable():
             self._connection = connect(path, synchronous)
         leases: dict[str, Millis] = {}
-        self._group = GroupCommit(self._connection, lambda: Batch(self._connection, leases))
+        self._group = GroupCommit(
+            self._connection, lambda: Batch(self._connection, leases, alert_levels)
+        )
         self._checkpointer = Checkpointer(path, lambda: self.commits)
 
     @property
@@ -129,6 +152,25 @@ class SqliteStore:
             await self._write(lambda c: c.execute(QUERIES["delete_dead_workers"], (now,)))
         return sum(done)
 
+    async def keep_prices(self, books: Mapping[str, str], now: Millis) -> None:
+        """See `AccountStore`."""
+        await self._write(lambda c: records.keep_prices(c, books, now))
+
+    async def receipt(self, env_id: EnvId, request_id: RequestId) -> Receipt | None:
+        """See `AccountStore`."""
+        return await self._read(lambda c: records.receipt(c, env_id, request_id))
+
+    async def take_alerts(self, now: Millis) -> Sequence[Alert]:
+        """See `AccountStore`."""
+        with _unavailable():
+            if not records.alerts_wait(self._connection, now):
+                return ()
+        return await self._write(lambda c: records.take_alerts(c, now))
+
+    async def alert_sent(self, alert: Alert) -> None:
+        """See `AccountStore`."""
+        await self._write(lambda c: records.alert_sent(c, alert))
+
     async def close(self, worker_id: str) -> None:
         """See `AccountStore`."""
         try:
@@ -139,9 +181,15 @@ class SqliteStore:
 
     # ControlStore
 
-    async def create_environment(self, env_id: EnvId, name: str, now: Millis) -> bool:
+    async def create_environment(
+        self, env_id: EnvId, name: str, now: Millis, limits: Limits = UNLIMITED
+    ) -> bool:
         """See `ControlStore`."""
-        return await self._write(lambda c: control.create_environment(c, env_id, name, now))
+        return await self._write(lambda c: control.create_environment(c, env_id, name, now, limits))
+
+    async def limit_environment(self, env_id: EnvId, limits: Limits) -> None:
+        """See `ControlStore`."""
+        await self._write(lambda c: control.limit_environment(c, env_id, limits))
 
     async def environments(self) -> Sequence[Environment]:
         """See `ControlStore`."""
@@ -159,6 +207,10 @@ class SqliteStore:
         """See `ControlStore`."""
         return await self._write(lambda c: control.revoke_key(c, key_id, now))
 
+    async def limit_key(self, key_id: KeyId, limits: Limits, budget: MicroCredits) -> bool:
+        """See `ControlStore`."""
+        return await self._write(lambda c: control.limit_key(c, key_id, limits, budget))
+
     async def switch(self, env_id: EnvId, models: Sequence[str], *, on: bool) -> None:
         """See `ControlStore`."""
         await self._write(lambda c: control.switch(c, env_id, models, on=on))
@@ -171,6 +223,14 @@ class SqliteStore:
         """See `ControlStore`."""
         return await self._write(lambda c: control.grant(c, grant))
 
+    async def correct(self, correction: Correction) -> bool:
+        """See `ControlStore`."""
+        return await self._write(lambda c: records.correct(c, correction))
+
+    async def transfers(self, env_id: EnvId, pack_id: PackId) -> Sequence[PackTransfer]:
+        """See `ControlStore`."""
+        return await self._read(lambda c: records.transfers(c, env_id, pack_id))
+
     async def packs(self, env_id: EnvId | None) -> Sequence[Pack]:
         """See `ControlStore`."""
         return await self._read(lambda c: control.packs(c, env_id))
@@ -178,6 +238,10 @@ class SqliteStore:
     async def usage(self, env_id: EnvId | None, since: Millis, until: Millis) -> Sequence[UsageRow]:
         """See `ControlStore`."""
         return await self._read(lambda c: control.usage(c, env_id, since, until))
+
+    async def upstream_usage(self, since: Millis, until: Millis) -> Sequence[UpstreamUsageRow]:
+        """See `ControlStore`."""
+        return await self._read(lambda c: records.upstream_usage(c, since, until))
 
     async def _write(self, change: Callable[[sqlite3.Connection], T]) -> T:
         return await self._group.submit(lambda batch: change(batch.connection), alone=True)
@@ -241,6 +305,7 @@ def audit_rows(path: Path) -> Iterator[AuditRows]:
             ),
             holds=map(HoldRow._make, connection.execute(QUERIES["audit_holds"])),
             usage=map(UsageCharge._make, connection.execute(QUERIES["audit_usage"])),
+            budgets=map(BudgetRow._make, connection.execute(QUERIES["audit_budgets"])),
         )
 
 

@@ -39,6 +39,9 @@ class Identity(NamedTuple):
     message_id: str
     """Random characters, without the prefix of a protocol (`msg_`, `chatcmpl-`)."""
     created_s: int
+    seal_key: bytes = b""
+    """Authenticates the thinking that a client keeps for the upstream; the same on every replica
+    and after a restart. Empty: a tag without a secret."""
 
 
 class UpstreamTerms(NamedTuple):

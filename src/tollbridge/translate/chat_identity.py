@@ -10,8 +10,9 @@ from tollbridge.config import Protocol
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.bridge import Ask, Identity, Reply, UpstreamTerms
 from tollbridge.translate.counting import chat_usage, count_text, usage_from_chat
+from tollbridge.translate.dialects import Dialect, dialect_of
 from tollbridge.translate.failures import failure_from_event
-from tollbridge.translate.members import read_members, rename_model, write_member
+from tollbridge.translate.members import has_member, read_members, rename_model, write_member
 from tollbridge.translate.relay import Relay
 from tollbridge.usage import TokenUsage
 from tollbridge.wire.chat.chunks import Chunk
@@ -76,16 +77,17 @@ class ChatIdentity:
         """The client's body; only `model`, the output limit and `stream_options` may change."""
         ask = self._ask
         capped = ask.max_tokens is None or ask.max_tokens > terms.max_tokens
-        silent = ask.stream and not ask.include_usage
+        dialect = dialect_of(terms.dialect)
+        silent = ask.stream and not ask.include_usage and dialect.stream_options
         if terms.model == ask.model and not capped and not silent:
             return self._body
         members = read_members(self._body)
         write_member(members, "model", terms.model)
         if capped:
-            _cap(members, max(terms.max_tokens // ask.choices, 1), terms.dialect)
+            _cap(members, max(terms.max_tokens // ask.choices, 1), dialect)
         if silent:
-            options = members.get("stream_options", Raw(b"null"))
-            changed = {} if options == b"null" else read_members(options)
+            there = has_member(members, "stream_options")
+            changed = read_members(members["stream_options"]) if there else {}
             write_member(changed, "include_usage", value=True)
             write_member(members, "stream_options", changed)
         return encode(members)
@@ -110,14 +112,14 @@ class ChatIdentity:
         return ChatRelay(self._ask, self._identity)
 
 
-def _cap(members: dict[str, Raw], limit: int, dialect: str) -> None:
+def _cap(members: dict[str, Raw], limit: int, dialect: Dialect) -> None:
     """Lower the limits that are there; give one to a request that has none."""
-    there = [name for name in LIMITS if members.get(name, b"null") != b"null"]
+    there = [name for name in LIMITS if has_member(members, name)]
     for name in there:
         if msgspec.json.decode(members[name], type=int) > limit:
             write_member(members, name, limit)
     if not there:
-        write_member(members, LIMITS[0] if dialect == "openai" else LIMITS[1], limit)
+        write_member(members, dialect.limit_field, limit)
 
 
 def _failure(error: ChatError | str) -> GatewayError:
@@ -174,7 +176,12 @@ class ChatRelay(Relay):
             error = self.fail(_failure(chunk.error))
             return self._release() + error
         if chunk.choices is None:
-            return b""  # no parser of chunks survives `choices: null`
+            # Parsers of chunks do not survive `choices: null`, and some not its absence.
+            chunk.choices = []
+            members = read_members(data)
+            write_member(members, "choices", [])
+            data = encode(members)
+            block = b"data: " + data
         finish = self._look(chunk, chunk.choices)
         if chunk.model != self._ask.model and chunk.model is not None:
             data = rename_model(data, self._ask.model)
@@ -218,7 +225,7 @@ class ChatRelay(Relay):
         )
         if self._held:
             members = read_members(self._held)
-            if members.get("usage", b"null") == b"null":
+            if not has_member(members, "usage"):
                 write_member(members, "usage", usage)
             return encode_data(encode(members)) + encode_data(DONE)
         if self.usage is not None and self._ask.include_usage:

@@ -12,9 +12,13 @@ from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.bridge import Ask, Identity, Reply, UpstreamTerms
 from tollbridge.translate.counting import count_text, usage_from_messages
 from tollbridge.translate.failures import failure_from_event, scrub
+from tollbridge.translate.foreign_thinking import (
+    drop_foreign_thinking,
+    has_foreign_thinking,
+)
 from tollbridge.translate.members import read_members, rename_model, write_member
 from tollbridge.translate.relay import Relay
-from tollbridge.wire.codec import decode_answer, encode
+from tollbridge.wire.codec import decode, decode_answer, encode
 from tollbridge.wire.messages.responses import ErrorDetail, Usage
 from tollbridge.wire.sse import BOUNDARY, encode_event, parse_block
 
@@ -45,6 +49,7 @@ class _Thinking(Struct):
     budget_tokens: int = 0
 
 
+_thinking_decoder = msgspec.json.Decoder(_Thinking | None)
 _answer_decoder = msgspec.json.Decoder(_Answer)
 _raws_decoder = msgspec.json.Decoder(list[Raw])
 
@@ -61,12 +66,15 @@ class MessagesIdentity:
         self._identity = identity
 
     def request(self, terms: UpstreamTerms) -> bytes:
-        """The client's body; only `model`, `max_tokens` and the thinking budget may change."""
+        """The client's body; `model`, `max_tokens` and what is told of thinking may change."""
         asked = self._ask.max_tokens
         capped = asked is not None and asked > terms.max_tokens
-        if terms.model == self._ask.model and not capped:
+        foreign = terms.dialect == "anthropic" and has_foreign_thinking(self._body)
+        if terms.model == self._ask.model and not capped and not foreign:
             return self._body
         members = read_members(self._body)
+        if foreign:
+            drop_foreign_thinking(members)
         write_member(members, "model", terms.model)
         if capped:
             write_member(members, "max_tokens", terms.max_tokens)
@@ -105,7 +113,7 @@ def _cap_thinking(members: dict[str, Raw], max_tokens: int) -> None:
     """Messages refuses a thinking budget that is not below `max_tokens`."""
     if "thinking" not in members:
         return
-    thinking = msgspec.json.decode(members["thinking"], type=_Thinking | None)
+    thinking = decode(bytes(members["thinking"]), _thinking_decoder)
     if thinking is None or thinking.type != "enabled" or thinking.budget_tokens < max_tokens:
         return
     if max_tokens > THINKING_BUDGET_MIN:
@@ -165,9 +173,11 @@ class MessagesRelay(Relay):
         try:
             event = _event_decoder.decode(sse.data)
         except msgspec.ValidationError:
-            return block + BOUNDARY  # an event of a kind that is not known yet
+            # An event of a kind that is not known yet, or `[DONE]` of a server that mixes up the
+            # protocols.
+            return block + BOUNDARY if sse.data.startswith(b"{") else b""
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return b""  # not JSON; `[DONE]` of servers that mix the protocols
+            return b""  # not JSON
         delta = event.delta
         if delta is not None:
             text = delta.text or delta.partial_json or delta.thinking

@@ -7,6 +7,8 @@ from msgspec import Raw
 
 from tollbridge.wire.codec import encode
 
+NULL = Raw(b"null")
+
 _members = msgspec.json.Decoder(dict[str, Raw])
 _MODEL = re.compile(rb'"model"\s*:\s*"(?:[^"\\]|\\.)*"')
 
@@ -19,6 +21,11 @@ def read_members(body: bytes) -> dict[str, Raw]:
 def write_member(members: dict[str, Raw], name: str, value: object) -> None:
     """Set a member in its place; a new one goes to the end."""
     members[name] = Raw(encode(value))
+
+
+def has_member(members: dict[str, Raw], name: str) -> bool:
+    """Whether the member is there and not null."""
+    return members.get(name, NULL) != NULL
 
 
 def rename_model(data: bytes, model: str) -> bytes:

@@ -80,7 +80,8 @@ def test_a_usage_record_holds_the_whole_settlement(store: SqliteStore) -> None:
     record = dict(zip([column[0] for column in cursor.description], cursor.fetchone(), strict=True))
     assert record == {
         "env_id": ENV, "ended_at": 7, "request_id": "r1", "key_id": "key_1",
-        "model": "hy3-preview", "upstream": "hunyuan", "client_protocol": "chat", "stream": 1,
+        "model": "hy3-preview", "upstream": "hunyuan", "upstream_model": "hunyuan-turbo",
+        "client_protocol": "chat", "stream": 1, "raw_usage": '{"prompt_tokens":5}',
         "started_at": 0, "input": 5, "cache_read": 0, "cache_write": 0, "output": 15,
         "reasoning": 0, "amount": 30, "overrun": 0, "provenance": "reported",
         "outcome": "finished", "price_version": "v1",

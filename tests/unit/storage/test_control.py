@@ -8,6 +8,7 @@ import pytest
 from tests.contract.samples import ENV, grant, key
 
 from tollbridge.app.ports import UnknownEnvironmentError
+from tollbridge.ledger.model import UNLIMITED
 from tollbridge.storage import control
 from tollbridge.storage.sqlite import connect
 from tollbridge.units import EnvId, KeyId, Millis
@@ -16,7 +17,7 @@ from tollbridge.units import EnvId, KeyId, Millis
 @pytest.fixture
 def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     connection = connect(tmp_path / "ledger.db", "NORMAL")
-    control.create_environment(connection, ENV, "Acme", Millis(0))
+    control.create_environment(connection, ENV, "Acme", Millis(0), UNLIMITED)
     yield connection
     connection.close()
 

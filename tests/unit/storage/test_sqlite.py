@@ -44,7 +44,16 @@ async def lived(path: Path) -> None:
         "INSERT INTO journal VALUES (99, 'acme', 'r9', 'gift', 0, 'p1', 1, 0, 0)",
         "UPDATE holds SET amount = 0",
         "UPDATE holds SET charge = -1",
-        "INSERT INTO keys VALUES (x'00', 'k', 'acme', '', '', 0, NULL, NULL)",
+        "INSERT INTO keys VALUES (x'00', 'k', 'acme', '', '', 0, NULL, NULL, 0, 0, 0)",
+        "UPDATE environments SET concurrency = -1",
+        "INSERT INTO budgets VALUES ('acme', 'k', 0, 0, 0)",
+        "INSERT INTO budgets VALUES ('acme', 'k', 1, 0, -1)",
+        "INSERT INTO windows VALUES ('acme', 'k', 1, -1, 0)",
+        "INSERT INTO corrections VALUES ('acme', 'c', 'p1', 0, 'why', 0)",
+        "INSERT INTO corrections VALUES ('acme', 'c', 'p1', 1, '', 0)",
+        "INSERT INTO corrections VALUES ('acme', 'c', 'p9', 1, 'why', 0)",
+        "INSERT INTO price_versions VALUES ('v1', NULL, 0)",
+        "INSERT INTO alerts VALUES ('acme', 'p1', 0, 0, 1, 1, 0, 0)",
     ],
 )
 def test_the_database_refuses_what_the_rules_forbid(statement: str, tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from tollbridge.storage.sqlite import connect
 def fill(connection: sqlite3.Connection) -> None:
     for number in range(20):
         connection.execute(
-            "INSERT INTO environments VALUES (hex(randomblob(900)), '', ?, 1)", (number,)
+            "INSERT INTO environments (env_id, name, created_at) VALUES (hex(randomblob(900)), '', ?)",
+            (number,),
         )
 
 

@@ -25,12 +25,13 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8);
 
 -- name: insert_hold
 -- A leg of an exchange that begins.
-INSERT INTO holds (env_id, request_id, leg, pack_id, amount, key_id, model, worker_id, started_at)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9);
+INSERT INTO holds (env_id, request_id, leg, pack_id, amount, key_id, model, worker_id, started_at,
+                   client_protocol, stream, price_version, window_tokens, budgeted)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14);
 
 -- name: hold_legs
 -- The legs of an open hold, in order.
-SELECT pack_id, amount FROM holds WHERE env_id = ?1 AND request_id = ?2 ORDER BY leg;
+SELECT pack_id, amount, key_id, started_at, window_tokens, budgeted FROM holds WHERE env_id = ?1 AND request_id = ?2 ORDER BY leg;
 
 -- name: delete_hold
 -- The exchange has ended.
@@ -39,23 +40,52 @@ DELETE FROM holds WHERE env_id = ?1 AND request_id = ?2;
 -- name: insert_usage
 -- The record of an exchange that ended.
 INSERT INTO usage_records (
-    request_id, env_id, key_id, model, upstream, client_protocol, stream, started_at, ended_at,
-    input, cache_read, cache_write, output, reasoning,
-    amount, provenance, outcome, price_version, overrun)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19);
+    request_id, env_id, key_id, model, upstream, upstream_model, client_protocol, stream,
+    started_at, ended_at, input, cache_read, cache_write, output, reasoning,
+    amount, provenance, outcome, price_version, raw_usage, overrun)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
+        ?21);
 
 -- name: find_usage
--- The record of one exchange, to compare a repeated settlement with.
-SELECT request_id, env_id, key_id, model, upstream, client_protocol, stream, started_at, ended_at,
-       input, cache_read, cache_write, output, reasoning,
-       amount, provenance, outcome, price_version, overrun
+-- The record of one exchange, for a receipt or to compare a repeated settlement with.
+SELECT request_id, env_id, key_id, model, upstream, upstream_model, client_protocol, stream,
+       started_at, ended_at, input, cache_read, cache_write, output, reasoning,
+       amount, provenance, outcome, price_version, raw_usage, overrun
   FROM usage_records WHERE env_id = ?1 AND request_id = ?2;
 
 -- name: checkpoint_hold
 -- How far an exchange is.
 UPDATE holds
-   SET input = ?1, cache_read = ?2, cache_write = ?3, output = ?4, reasoning = ?5, charge = ?6
- WHERE env_id = ?7 AND request_id = ?8 AND leg = 0;
+   SET input = ?1, cache_read = ?2, cache_write = ?3, output = ?4, reasoning = ?5, charge = ?6,
+       upstream = ?7, upstream_model = ?8
+ WHERE env_id = ?9 AND request_id = ?10 AND leg = 0;
+
+-- name: open_exchanges
+-- How many exchanges each key of an environment has under way.
+SELECT key_id, count(*) FROM holds WHERE env_id = ?1 AND leg = 0 GROUP BY key_id;
+
+-- name: window
+-- The last minute that was counted, of an environment or a key.
+SELECT minute, requests, tokens FROM windows WHERE env_id = ?1 AND key_id = ?2;
+
+-- name: write_window
+-- What a minute has admitted.
+INSERT INTO windows (env_id, key_id, minute, requests, tokens) VALUES (?1, ?2, ?3, ?4, ?5)
+    ON CONFLICT (env_id, key_id) DO UPDATE
+   SET minute = excluded.minute, requests = excluded.requests, tokens = excluded.tokens;
+
+-- name: budget
+-- What a key may be charged, was charged, and holds.
+SELECT budget, charged, held FROM budgets WHERE env_id = ?1 AND key_id = ?2;
+
+-- name: update_budget
+-- What a key was charged, and holds.
+UPDATE budgets SET charged = ?1, held = ?2 WHERE env_id = ?3 AND key_id = ?4;
+
+-- name: insert_alert
+-- A level was reached; it is told once.
+INSERT INTO alerts (env_id, pack_id, level, at, granted, spent, next_try)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?4) ON CONFLICT DO NOTHING;
 
 -- name: renew_lease
 -- The worker is alive.
@@ -85,7 +115,8 @@ SELECT env_id, request_id FROM holds
 
 -- name: dead_hold
 -- One of them with its last checkpoint, if no other sweeper was faster.
-SELECT key_id, model, started_at, input, cache_read, cache_write, output, reasoning, charge
+SELECT key_id, model, upstream, upstream_model, client_protocol, stream, price_version,
+       started_at, input, cache_read, cache_write, output, reasoning, charge
   FROM holds
  WHERE env_id = ?1 AND request_id = ?2 AND leg = 0
    AND NOT EXISTS (SELECT 1 FROM workers
@@ -97,9 +128,13 @@ SELECT env_id, pack_id FROM packs
  WHERE available + held > 0 AND available > 0 AND expires_at <= ?1;
 
 -- name: find_key
--- A key, its environment's generation, and a row for each model that is switched on.
-SELECT key_id, keys.env_id, keys.name, expires_at, revoked_at, generation, model
+-- A key with its environment and their limits, and a row for each model that is switched on.
+SELECT keys.key_id, keys.env_id, keys.name, expires_at, revoked_at, generation,
+       keys.concurrency, keys.requests_per_minute, keys.tokens_per_minute,
+       environments.concurrency, environments.requests_per_minute, environments.tokens_per_minute,
+       budgets.key_id IS NOT NULL, model
   FROM keys JOIN environments ON environments.env_id = keys.env_id
+  LEFT JOIN budgets ON budgets.env_id = keys.env_id AND budgets.key_id = keys.key_id
   LEFT JOIN switches ON switches.env_id = keys.env_id
  WHERE key_hash = ?1;
 
@@ -113,21 +148,53 @@ UPDATE environments SET generation = generation + 1 WHERE env_id = ?1;
 
 -- name: insert_environment
 -- Nothing happens if it exists.
-INSERT INTO environments (env_id, name, created_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING;
+INSERT INTO environments (
+    env_id, name, created_at, concurrency, requests_per_minute, tokens_per_minute)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING;
+
+-- name: limit_environment
+-- They hold from the generation that is raised with them.
+UPDATE environments SET concurrency = ?2, requests_per_minute = ?3, tokens_per_minute = ?4
+ WHERE env_id = ?1;
 
 -- name: environments
 -- All of them.
-SELECT env_id, name, created_at, generation FROM environments ORDER BY env_id;
+SELECT env_id, name, created_at, generation, concurrency, requests_per_minute, tokens_per_minute
+  FROM environments ORDER BY env_id;
 
 -- name: insert_key
 -- A new key.
-INSERT INTO keys (key_hash, key_id, env_id, name, hint, created_at, expires_at, revoked_at)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8);
+INSERT INTO keys (key_hash, key_id, env_id, name, hint, created_at, expires_at, revoked_at,
+                  concurrency, requests_per_minute, tokens_per_minute)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11);
+
+-- name: limit_key
+-- They hold from the generation that is raised with them.
+UPDATE keys SET concurrency = ?2, requests_per_minute = ?3, tokens_per_minute = ?4
+ WHERE key_id = ?1;
+
+-- name: set_budget
+-- A first budget begins with what the key was charged and what it holds.
+INSERT INTO budgets (env_id, key_id, budget, charged, held)
+VALUES (?1, ?2, ?3,
+        (SELECT coalesce(sum(amount), 0) FROM usage_records WHERE env_id = ?1 AND key_id = ?2),
+        (SELECT coalesce(sum(amount), 0) FROM holds WHERE env_id = ?1 AND key_id = ?2))
+    ON CONFLICT (env_id, key_id) DO UPDATE SET budget = excluded.budget;
+
+-- name: delete_budget
+-- The key may spend without a limit of its own.
+DELETE FROM budgets WHERE env_id = ?1 AND key_id = ?2;
+
+-- name: mark_holds
+-- Whether the exchanges under way of a key are part of its budget.
+UPDATE holds SET budgeted = ?3 WHERE env_id = ?1 AND key_id = ?2;
 
 -- name: keys
 -- The keys of one environment, or of all if none is given.
-SELECT key_id, env_id, name, hint, created_at, expires_at, revoked_at
-  FROM keys WHERE ?1 IS NULL OR env_id = ?1 ORDER BY created_at, key_id;
+SELECT keys.key_id, keys.env_id, name, hint, created_at, expires_at, revoked_at,
+       concurrency, requests_per_minute, tokens_per_minute, coalesce(budget, 0)
+  FROM keys LEFT JOIN budgets ON budgets.env_id = keys.env_id AND budgets.key_id = keys.key_id
+ WHERE ?1 IS NULL OR keys.env_id = ?1 ORDER BY created_at, keys.key_id;
 
 -- name: key_environment
 -- Where a key belongs.
@@ -160,6 +227,55 @@ VALUES (?1, ?2, ?3, ?3, 0, 0, 0, ?4, ?5, ?6);
 SELECT env_id, pack_id, granted, available, held, spent, expired, granted_at, expires_at, models
   FROM packs WHERE env_id = ?1 AND pack_id = ?2;
 
+-- name: granted_first
+-- What a pack was granted with, before any correction.
+SELECT amount FROM journal
+ WHERE env_id = ?1 AND request_id = ?2 AND kind = 'grant' AND leg = 0;
+
+-- name: find_correction
+-- To compare a repeated correction with.
+SELECT pack_id, amount, reason FROM corrections WHERE env_id = ?1 AND correction_id = ?2;
+
+-- name: insert_correction
+-- Its transfer is written with it.
+INSERT INTO corrections (env_id, correction_id, pack_id, amount, reason, at)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6);
+
+-- name: correct_pack
+-- Write what a correction changes.
+UPDATE packs SET granted = ?1, available = ?2 WHERE env_id = ?3 AND pack_id = ?4;
+
+-- name: transfers
+-- Every transfer of a pack, in the order in which they happened.
+SELECT journal.at, kind, request_id, journal.amount, released, coalesce(reason, '')
+  FROM journal LEFT JOIN corrections
+    ON corrections.env_id = journal.env_id AND correction_id = request_id
+   AND (kind = 'add' OR kind = 'take_back')
+ WHERE journal.env_id = ?1 AND journal.pack_id = ?2 ORDER BY seq;
+
+-- name: packs_drawn
+-- What each pack bore of an exchange.
+SELECT pack_id, sum(amount) FROM journal
+ WHERE env_id = ?1 AND request_id = ?2 AND (kind = 'post' OR kind = 'spend')
+ GROUP BY pack_id ORDER BY min(seq);
+
+-- name: keep_price
+-- Nothing happens if this version is known.
+INSERT INTO price_versions (version, book, since) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING;
+
+-- name: find_price
+-- The price book of a version.
+SELECT book FROM price_versions WHERE version = ?1;
+
+-- name: alerts_due
+-- Alerts that nobody is delivering.
+SELECT env_id, pack_id, level, at, granted, spent, tries + 1 FROM alerts
+ WHERE next_try <= ?1 ORDER BY next_try LIMIT 16;
+
+-- name: try_alert
+-- One of them is being delivered; NULL after the last try.
+UPDATE alerts SET tries = ?1, next_try = ?2 WHERE env_id = ?3 AND pack_id = ?4 AND level = ?5;
+
 -- name: packs
 -- The packs of one environment, or of all if none is given, in the order in which they are drawn.
 SELECT env_id, pack_id, granted, available, held, spent, expired, granted_at, expires_at, models
@@ -174,6 +290,15 @@ SELECT env_id, date(ended_at / 1000, 'unixepoch') AS day, model, count(*),
  WHERE (?1 IS NULL OR env_id = ?1) AND ended_at >= ?2 AND ended_at < ?3
  GROUP BY env_id, day, model ORDER BY env_id, day, model;
 
+-- name: upstream_usage
+-- Usage added up by day (UTC), upstream, its model's name and provenance.
+SELECT date(ended_at / 1000, 'unixepoch') AS day, upstream, upstream_model, provenance, count(*),
+       sum(input), sum(cache_read), sum(cache_write), sum(output)
+  FROM usage_records
+ WHERE ended_at >= ?1 AND ended_at < ?2
+ GROUP BY day, upstream, upstream_model, provenance
+ ORDER BY day, upstream, upstream_model, provenance;
+
 -- name: audit_journal
 -- Every transfer in the order in which it happened.
 SELECT seq, env_id, request_id, kind, leg, pack_id, amount, released FROM journal ORDER BY seq;
@@ -185,8 +310,14 @@ SELECT seq, env_id, request_id, kind, leg, pack_id, amount, released
 
 -- name: audit_holds
 -- Every open leg.
-SELECT env_id, request_id, leg, pack_id, amount FROM holds ORDER BY env_id, request_id, leg;
+SELECT env_id, request_id, leg, pack_id, amount, key_id FROM holds
+ ORDER BY env_id, request_id, leg;
 
 -- name: audit_usage
 -- What every exchange that ended was charged.
-SELECT env_id, request_id, amount, overrun FROM usage_records ORDER BY env_id, request_id;
+SELECT env_id, request_id, amount, overrun, key_id FROM usage_records
+ ORDER BY env_id, request_id;
+
+-- name: audit_budgets
+-- Every budget.
+SELECT env_id, key_id, charged, held FROM budgets;

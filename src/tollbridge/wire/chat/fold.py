@@ -1,6 +1,7 @@
 """The one-shot completion that a stream of chunks adds up to (protocol notes B.5)."""
 
 from collections.abc import Iterable
+from copy import copy
 
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.wire.chat.chunks import Chunk, ChunkChoice, ChunkDelta
@@ -129,17 +130,7 @@ class _OpenChoice:
                     break
             else:
                 _check_limit(len(self.details), TOOL_CALLS_MAX, "pieces of reasoning")
-                self.details.append(
-                    ReasoningDetail(
-                        type=detail.type,
-                        text=detail.text,
-                        signature=detail.signature,
-                        data=detail.data,
-                        summary=detail.summary,
-                        id=detail.id,
-                        index=detail.index,
-                    )
-                )
+                self.details.append(copy(detail))
 
     def closed(self, index: int) -> Choice:
         texts = {name: "".join(pieces) for name, pieces in self.texts.items()}

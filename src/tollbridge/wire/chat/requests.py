@@ -66,6 +66,8 @@ class ReasoningDetail(Struct, omit_defaults=True, kw_only=True):
     summary: str | None = None
     id: str | None = None
     index: int | None = None
+    format: str | None = None
+    """Whose signature or data it is; OpenRouter's word for Claude's is `anthropic-claude-v1`."""
 
 
 class ChatMessage(Struct, omit_defaults=True, kw_only=True):
@@ -81,6 +83,8 @@ class ChatMessage(Struct, omit_defaults=True, kw_only=True):
     reasoning_content: str | None = None
     reasoning: str | None = None
     reasoning_details: list[ReasoningDetail] | None = None
+    prefix: bool | None = None
+    partial: bool | None = None
 
 
 class Function(Struct, omit_defaults=True, kw_only=True):
@@ -154,7 +158,10 @@ class StreamOptions(Struct, omit_defaults=True, kw_only=True):
 
 
 class ChatRequest(Struct, omit_defaults=True, kw_only=True):
-    """The body of `POST /v1/chat/completions`."""
+    """The body of `POST /v1/chat/completions`.
+
+    The members after `store` are other servers' switches (protocol notes B.7).
+    """
 
     model: str
     messages: list[ChatMessage]
@@ -188,3 +195,10 @@ class ChatRequest(Struct, omit_defaults=True, kw_only=True):
     service_tier: str | None = None
     metadata: Raw | UnsetType = UNSET
     store: bool | None = None
+    thinking: Raw | UnsetType = UNSET
+    enable_thinking: bool | None = None
+    thinking_budget: int | None = None
+    chat_template_kwargs: Raw | UnsetType = UNSET
+    reasoning: Raw | UnsetType = UNSET
+    continue_final_message: bool | None = None
+    add_generation_prompt: bool | None = None

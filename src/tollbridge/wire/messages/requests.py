@@ -39,6 +39,7 @@ class Block(Struct, omit_defaults=True, kw_only=True):
     content: "str | list[Block] | Block | None" = None
     is_error: bool | None = None
     tool_name: str | None = None
+    url: str | None = None
 
 
 class Turn(Struct, omit_defaults=True, kw_only=True):
@@ -114,3 +115,10 @@ class MessagesRequest(Struct, omit_defaults=True, kw_only=True):
     output_config: OutputConfig | None = None
     output_format: OutputFormat | None = None
     service_tier: str | None = None
+    compaction: Raw | UnsetType = UNSET
+    thread: Raw | UnsetType = UNSET
+    container: Raw | UnsetType = UNSET
+    mcp_servers: Raw | UnsetType = UNSET
+    fallbacks: Raw | UnsetType = UNSET
+    billing_policy: Raw | UnsetType = UNSET
+    diagnostics: Raw | UnsetType = UNSET

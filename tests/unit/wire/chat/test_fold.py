@@ -47,7 +47,7 @@ def test_text_reasoning_usage_and_finish() -> None:
     assert completion["choices"] == [
         {
             "index": 0,
-            "message": {"content": "Hello", "reasoning_content": "hm"},
+            "message": {"role": "assistant", "content": "Hello", "reasoning_content": "hm"},
             "finish_reason": "stop",
         }
     ]

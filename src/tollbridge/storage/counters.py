@@ -1,0 +1,132 @@
+"""What limits count inside one transaction: slots, minutes and budgets.
+
+Only what an admission's limits ask for is read; each is read once for all commands of a batch.
+"""
+
+import sqlite3
+from collections.abc import Mapping
+
+from tollbridge.ledger.limits import Full, Window, correct, enter, is_rated, minute_of
+from tollbridge.ledger.machine import Budget
+from tollbridge.ledger.model import Admission, Limits, Refusal
+from tollbridge.units import EnvId, KeyId, MicroCredits, Millis
+
+Row = tuple[str | int | None, ...]
+
+ENVIRONMENT = KeyId("")
+"""Stands for the environment as a whole where a key is named."""
+
+
+class Counters:
+    """The counters of the environments that a batch touches."""
+
+    def __init__(self, connection: sqlite3.Connection, queries: Mapping[str, str]) -> None:
+        self._connection = connection
+        self._queries = queries
+        self._moves: dict[EnvId, dict[KeyId, int]] = {}
+        self._open: dict[EnvId, dict[KeyId, int]] = {}
+        self._windows: dict[tuple[EnvId, KeyId], Window | None] = {}
+        self._changed_windows: dict[tuple[EnvId, KeyId], Window] = {}
+        self._budgets: dict[tuple[EnvId, KeyId], Budget | None] = {}
+        self._changed_budgets: dict[tuple[EnvId, KeyId], Budget] = {}
+
+    def slot_refusal(self, admission: Admission) -> Refusal | None:
+        """Whether a slot is free."""
+        key_limit, limit = admission.key_limits.concurrency, admission.limits.concurrency
+        if key_limit or limit:
+            under_way = self._under_way(admission.env_id)
+            if key_limit and under_way.get(admission.key_id, 0) >= key_limit:
+                return Refusal.KEY_CONCURRENCY
+            if limit and sum(under_way.values()) >= limit:
+                return Refusal.CONCURRENCY
+        return None
+
+    def enter_minute(self, admission: Admission, tokens: int) -> Refusal | None:
+        """Count the request in the minutes of its key and environment, or in none of them."""
+        entered: list[tuple[tuple[EnvId, KeyId], Window]] = []
+        limited: tuple[tuple[KeyId, Limits, Refusal, Refusal], ...] = (
+            (admission.key_id, admission.key_limits, Refusal.KEY_REQUESTS, Refusal.KEY_TOKENS),
+            (ENVIRONMENT, admission.limits, Refusal.REQUESTS, Refusal.TOKENS),
+        )
+        for key_id, limits, requests, too_many_tokens in limited:
+            if not is_rated(limits):
+                continue
+            key = (admission.env_id, key_id)
+            window = enter(self._window(key), limits, tokens, admission.now)
+            if isinstance(window, Full):
+                return requests if window is Full.REQUESTS else too_many_tokens
+            entered.append((key, window))
+        for key, window in entered:
+            self._windows[key] = self._changed_windows[key] = window
+        return None
+
+    def correct_minute(
+        self, env_id: EnvId, key_id: KeyId, started_at: Millis, expected: int, used: int
+    ) -> None:
+        """Count the tokens that were used instead of those that were expected."""
+        for key in ((env_id, key_id), (env_id, ENVIRONMENT)):
+            window = self._window(key)
+            if window is not None:
+                corrected = correct(window, minute_of(started_at), expected, used)
+                if corrected is not window:
+                    self._windows[key] = self._changed_windows[key] = corrected
+
+    def budget(self, env_id: EnvId, key_id: KeyId) -> Budget | None:
+        """None: the key has none."""
+        key = (env_id, key_id)
+        if key not in self._budgets:
+            found = self._connection.execute(self._queries["budget"], key).fetchone()
+            self._budgets[key] = None if found is None else Budget(*found)
+        return self._budgets[key]
+
+    def move_budget(self, env_id: EnvId, key_id: KeyId, charged: int, held: int) -> None:
+        """Change what a key was charged and what it holds; nothing if it has no budget."""
+        budget = self.budget(env_id, key_id)
+        if budget is not None:
+            key = (env_id, key_id)
+            self._budgets[key] = self._changed_budgets[key] = Budget(
+                budget.budget,
+                MicroCredits(budget.charged + charged),
+                MicroCredits(budget.held + held),
+            )
+
+    def count(self, env_id: EnvId, key_id: KeyId, change: int) -> None:
+        """An exchange begins (1) or ends (-1); its row is written at the end of the batch."""
+        moves = self._open.get(env_id)
+        if moves is None:
+            moves = self._moves.setdefault(env_id, {})
+        moves[key_id] = moves.get(key_id, 0) + change
+
+    def rows(self) -> tuple[tuple[str, list[Row]], ...]:
+        """What has to be written, by statement."""
+        return (
+            (
+                "write_window",
+                [
+                    (*key, window.minute, window.requests, window.tokens)
+                    for key, window in self._changed_windows.items()
+                ],
+            ),
+            (
+                "update_budget",
+                [
+                    (budget.charged, budget.held, *key)
+                    for key, budget in self._changed_budgets.items()
+                ],
+            ),
+        )
+
+    def _under_way(self, env_id: EnvId) -> dict[KeyId, int]:
+        under_way = self._open.get(env_id)
+        if under_way is None:
+            found = self._connection.execute(self._queries["open_exchanges"], (env_id,))
+            under_way = self._open[env_id] = dict(found.fetchall())
+            for key_id, change in self._moves.pop(env_id, {}).items():
+                under_way[key_id] = under_way.get(key_id, 0) + change
+        return under_way
+
+    def _window(self, key: tuple[EnvId, KeyId]) -> Window | None:
+        if key not in self._windows:
+            found = self._connection.execute(self._queries["window"], key).fetchone()
+            self._windows[key] = None if found is None else Window(*found)
+        return self._windows[key]

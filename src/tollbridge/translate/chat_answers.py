@@ -1,0 +1,133 @@
+"""Reading the answers of Chat upstreams, including the ways in which they bend the vocabulary.
+
+What follows the types is decoded by them at full speed. Only what does not is decoded loosely,
+mended by the habits of protocol notes B.7, and converted.
+"""
+
+from typing import TypeVar
+
+import msgspec
+
+from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.translate.failures import failure_from_event
+from tollbridge.wire.chat.chunks import Chunk, ChunkDelta
+from tollbridge.wire.chat.responses import Completion, Reply
+
+T = TypeVar("T")
+
+_chunks = msgspec.json.Decoder(Chunk)
+_completions = msgspec.json.Decoder(Completion)
+
+
+def read_chunk(data: bytes) -> Chunk:
+    """One chunk of a stream.
+
+    Raises:
+        GatewayError: the chunk is an error, or cannot be read.
+    """
+    try:
+        chunk = _chunks.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        chunk = _mended(data, "delta", Chunk)
+    if chunk.choices is None and chunk.usage is None:
+        _raise_error(data, chunk)
+    return chunk
+
+
+def read_completion(body: bytes) -> Completion:
+    """A one-shot answer.
+
+    Raises:
+        GatewayError: the answer is an error in spite of its status, or cannot be read.
+    """
+    try:
+        completion = _completions.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        completion = _mended(body, "message", Completion)
+    if not completion.choices:
+        _raise_error(body, completion)
+        raise _unreadable()
+    return completion
+
+
+def reasoning_text(delta: ChunkDelta | Reply) -> str:
+    """The reasoning in whichever member it is; a mirror of it in another is not read twice."""
+    return delta.reasoning_content or delta.reasoning or ""
+
+
+def _raise_error(data: bytes, answer: Chunk | Completion) -> None:
+    """Raise the error that the answer is, if it is one."""
+    error = answer.error
+    if isinstance(error, str):
+        raise failure_from_event(None, error)
+    if error is not None:
+        raise failure_from_event(error.type, error.message, error.code)
+    loose: object = msgspec.json.decode(data)
+    if isinstance(loose, dict) and isinstance(loose.get("message"), str):
+        code = loose.get("code")
+        kind = loose.get("type")
+        raise failure_from_event(
+            kind if isinstance(kind, str) else None,
+            loose["message"],
+            code if isinstance(code, str | int) else None,
+        )
+
+
+def _mended(data: bytes, member: str, form: type[T]) -> T:
+    """The answer with the members that servers bend put straight.
+
+    Raises:
+        GatewayError: it is no JSON object, or bent in a way nobody has seen.
+    """
+    try:
+        answer: object = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise _unreadable() from None
+    if not isinstance(answer, dict):
+        raise _unreadable()
+    known: dict[str, object] = {
+        name: answer[name] for name in ("choices", "usage", "error") if name in answer
+    }
+    choices = known.get("choices")
+    for choice in choices if isinstance(choices, list) else ():
+        if isinstance(choice, dict):
+            message = choice.get(member)
+            if isinstance(message, dict):
+                _mend_message(message)
+    try:
+        return msgspec.convert(known, form, strict=False)
+    except msgspec.ValidationError:
+        raise _unreadable() from None
+
+
+def _mend_message(message: dict[str, object]) -> None:
+    content = message.get("content")
+    if isinstance(content, list):
+        # Mistral: parts of text and of thinking.
+        message["content"] = "".join(_part_text(part) for part in content)
+    calls = message.get("tool_calls")
+    for call in calls if isinstance(calls, list) else ():
+        if isinstance(call, dict):
+            if isinstance(call.get("id"), int):
+                call["id"] = str(call["id"])
+            _mend_function(call.get("function"))
+    _mend_function(message.get("function_call"))
+
+
+def _mend_function(function: object) -> None:
+    """Arguments as an object instead of its text."""
+    if isinstance(function, dict):
+        arguments = function.get("arguments")
+        if arguments is not None and not isinstance(arguments, str):
+            function["arguments"] = msgspec.json.encode(arguments).decode()
+
+
+def _part_text(part: object) -> str:
+    text = part.get("text") if isinstance(part, dict) else None
+    return text if isinstance(text, str) else ""
+
+
+def _unreadable() -> GatewayError:
+    return GatewayError(
+        ErrorCode.UPSTREAM_FAILED, "The model's server sent an answer that cannot be read."
+    )

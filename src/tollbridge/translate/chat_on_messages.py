@@ -1,0 +1,54 @@
+"""A Chat client on a Messages upstream."""
+
+from tollbridge.translate.bridge import Ask, Identity, Reply, UpstreamTerms
+from tollbridge.translate.counting import count_text, usage_from_messages
+from tollbridge.translate.request_to_messages import request_to_messages
+from tollbridge.translate.response_to_chat import completion, output_text, read_answer
+from tollbridge.translate.stream_to_chat import ChatStream
+from tollbridge.translate.tools_to_messages import ToolPlan
+from tollbridge.usage import TokenUsage
+from tollbridge.wire.codec import encode
+
+SAMPLING_VERSION = "2023-06-01"
+"""The last `anthropic-version` that takes sampling parameters (protocol notes 0.2)."""
+
+
+class ChatOnMessages:
+    """Chat to Messages and back (implements `bridge.Bridge`)."""
+
+    pin_version: str | None = SAMPLING_VERSION
+
+    def __init__(self, ask: Ask, body: bytes, identity: Identity) -> None:
+        self._ask = ask
+        self._body = body
+        self._identity = identity
+        self._plan = ToolPlan()
+        self.dropped: tuple[str, ...] = ()
+
+    def request(self, terms: UpstreamTerms) -> bytes:
+        """The client's request in Messages' words.
+
+        Raises:
+            GatewayError: a field that is malformed, or whose being ignored would be a lie.
+        """
+        translated = request_to_messages(self._body, self._ask, terms)
+        self._plan, self.dropped = translated.plan, translated.dropped
+        return translated.body
+
+    def reply(self, body: bytes) -> Reply:
+        """The upstream's answer as a completion.
+
+        Raises:
+            GatewayError: the upstream's own error, or UPSTREAM_FAILED if the body is no answer.
+        """
+        answer = read_answer(body)
+        output = output_text(answer.content or ())
+        counted = count_text(len(output), len(output.encode()))
+        usage = usage_from_messages(answer.usage) if answer.usage else None
+        told = usage or TokenUsage(input=self._ask.input_estimate, output=counted)
+        said = completion(answer, told, self._ask, self._identity, self._plan)
+        return Reply(encode(said), usage, counted)
+
+    def stream(self) -> ChatStream:
+        """The state of a stream that begins now."""
+        return ChatStream(self._ask, self._identity, self._plan)

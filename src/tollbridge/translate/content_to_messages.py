@@ -1,0 +1,325 @@
+"""A Chat conversation as Messages turns (protocol notes C.4)."""
+
+import hashlib
+import re
+
+import msgspec
+from msgspec import Raw
+
+from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.translate.claude import Abilities
+from tollbridge.translate.tables import IMAGE_MEDIA_TYPES, image_media_type
+from tollbridge.translate.tools_to_messages import ToolPlan
+from tollbridge.wire.chat.requests import ChatMessage, Part, ToolCall
+from tollbridge.wire.codec import encode
+from tollbridge.wire.messages.requests import Block, Source, Turn
+
+SYSTEM_ROLES = frozenset({"system", "developer"})
+CLAUDE_FORMAT = "anthropic-claude-v1"
+"""OpenRouter's name of reasoning that is signed by Claude; given out and taken back."""
+
+NO_RESULT = "No result was recorded for this call."
+EMPTY = "(empty)"
+"""Stands for a user message without text: Messages takes no empty blocks."""
+CONTINUE = "(continue)"
+"""A user turn where Messages wants one and the client has none."""
+
+_LEGAL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_=-]+")
+"""The letters of Anthropic's signatures; the gateway's own have a dot (signatures.py)."""
+_DATA_URI = re.compile(r"data:([^;,]*)((?:;[^;,]*)*),")
+_FIVE_MINUTES = Raw(b'{"type":"ephemeral"}')
+_ONE_HOUR = Raw(b'{"type":"ephemeral","ttl":"1h"}')
+_object_decoder = msgspec.json.Decoder(dict[str, Raw])
+
+
+class Conversation:
+    """Takes the Chat messages in order; holds the system blocks and the turns they become."""
+
+    def __init__(self, abilities: Abilities, plan: ToolPlan) -> None:
+        self.system: list[Block] = []
+        self.turns: list[Turn] = []
+        self.dropped: list[str] = []
+        self._abilities = abilities
+        self._plan = plan
+        self._results: list[Block] = []
+        self._others: list[Block] = []
+        self._pending: dict[str, list[str]] = {}
+        """Ids of the last assistant turn's calls without a result: the client's, then ours."""
+        self._ids: set[str] = set()
+
+    def add_all(self, messages: list[ChatMessage]) -> None:
+        """Translate the whole list.
+
+        Raises:
+            GatewayError: FIELD_INVALID or FIELD_UNSUPPORTED with the path of the member.
+        """
+        leading = True
+        for index, message in enumerate(messages):
+            where = f"messages[{index}]"
+            if message.role in SYSTEM_ROLES:
+                blocks = self._texts(message, where)
+                if leading:
+                    self.system += blocks
+                else:
+                    self._add_late_system(blocks)
+                continue
+            leading = False
+            if message.role == "user":
+                self._others += self._parts(message, where) or [Block(type="text", text=EMPTY)]
+            elif message.role in ("tool", "function"):
+                self._add_result(message, where)
+            elif message.role == "assistant":
+                self._add_assistant(message, where)
+            else:
+                raise _invalid(f"{where}.role", f"unknown role {message.role!r}")
+        self._close(len(messages) - 1)
+
+    def tool_loop_lacks_thinking(self) -> bool:
+        """Whether a turn that called tools, and whose results come now, has lost its thinking.
+
+        With thinking on, Messages refuses that ("Expected `thinking`, found `tool_use`").
+        """
+        for turn in reversed(self.turns):
+            kinds = [block.type for block in turn.content if isinstance(block, Block)]
+            if turn.role == "user" and any(kind != "tool_result" for kind in kinds):
+                return False
+            if turn.role == "assistant" and "tool_use" in kinds and "thinking" not in kinds[0]:
+                return True
+        return False
+
+    def drop_thinking(self) -> None:
+        """Leave out all thinking, for a request in which thinking is off."""
+        for turn in self.turns:
+            if turn.role == "assistant" and isinstance(turn.content, list):
+                turn.content = [block for block in turn.content if "thinking" not in block.type]
+        self.turns = [turn for turn in self.turns if turn.content]
+
+    def _close(self, last: int) -> None:
+        self._end_user_turn()
+        turns = self.turns
+        if not turns or turns[0].role != "user":
+            turns.insert(0, Turn(role="user", content=[Block(type="text", text=CONTINUE)]))
+        if turns[-1].role == "assistant" and isinstance(turns[-1].content, list):
+            final = turns[-1].content[-1]
+            if final.text is not None:
+                final.text = final.text.rstrip()
+            if not self._abilities.prefill:
+                self.dropped.append(f"messages[{last}]")
+                turns.append(Turn(role="user", content=[Block(type="text", text=CONTINUE)]))
+
+    def _end_user_turn(self) -> None:
+        for ids in self._pending.values():
+            for tool_use_id in ids:
+                self._results.append(
+                    Block(
+                        type="tool_result",
+                        tool_use_id=tool_use_id,
+                        content=NO_RESULT,
+                        is_error=True,
+                    )
+                )
+        blocks = self._results + self._others
+        if blocks:
+            self.turns.append(Turn(role="user", content=blocks))
+        self._results, self._others, self._pending = [], [], {}
+
+    def _add_late_system(self, blocks: list[Block]) -> None:
+        # Hoisting it would rewrite the start of the prompt, which is cached. Between tool results
+        # it has no place, so that it follows them as text.
+        after_user = bool(self._results or self._others) or (
+            bool(self.turns) and self.turns[-1].role != "assistant"
+        )
+        if self._abilities.system_in_place and after_user and not self._pending:
+            self._end_user_turn()
+            self.turns.append(Turn(role="system", content=blocks))
+            return
+        for block in blocks:
+            block.text = f"<system>\n{block.text}\n</system>"
+        self._others += blocks
+
+    def _add_result(self, message: ChatMessage, where: str) -> None:
+        key = message.tool_call_id if message.role == "tool" else _function_key(message.name)
+        if message.role == "tool" and key is None:
+            raise _invalid(f"{where}.tool_call_id", "this field is required")
+        waiting = self._pending.get(key or "")
+        blocks = self._parts(message, where)
+        if not waiting:
+            # A result without a call, or a second one, is still something the model should know.
+            self._others += [Block(type="text", text=f"[result of tool call {key}]"), *blocks]
+            return
+        self._results.append(
+            Block(type="tool_result", tool_use_id=waiting.pop(0), content=blocks or None)
+        )
+        if not waiting:
+            del self._pending[key or ""]
+
+    def _add_assistant(self, message: ChatMessage, where: str) -> None:
+        self._end_user_turn()
+        blocks = self._thinking(message)
+        blocks += self._parts(message, where)
+        if message.refusal and message.refusal.strip():
+            blocks.append(Block(type="text", text=message.refusal))
+        calls = list(message.tool_calls or ())
+        if message.function_call is not None:
+            calls.append(ToolCall(function=message.function_call))
+        for index, call in enumerate(calls):
+            blocks.append(self._tool_use(call, f"{where}.tool_calls[{index}]"))
+        if not blocks:
+            return
+        last = self.turns[-1] if self.turns else None
+        if last is not None and last.role == "assistant" and isinstance(last.content, list):
+            last.content += blocks
+        else:
+            self.turns.append(Turn(role="assistant", content=blocks))
+
+    def _tool_use(self, call: ToolCall, where: str) -> Block:
+        if call.custom is not None:
+            name, text = call.custom.name, encode({"input": call.custom.input or ""})
+        elif call.function is not None:
+            name, text = call.function.name, _arguments(call.function.arguments)
+        else:
+            raise _invalid(where, "a call needs `function` or `custom`")
+        if not name:
+            raise _invalid(f"{where}.function.name", "this field is required")
+        key = call.id if call.id is not None else _function_key(name)
+        tool_use_id = legal_id(key)
+        while tool_use_id in self._ids:
+            tool_use_id = legal_id(f"{tool_use_id}.{len(self._ids)}")
+        self._ids.add(tool_use_id)
+        self._pending.setdefault(key, []).append(tool_use_id)
+        return Block(
+            type="tool_use", id=tool_use_id, name=self._plan.upstream_name(name), input=Raw(text)
+        )
+
+    def _thinking(self, message: ChatMessage) -> list[Block]:
+        """Reasoning that Messages will take back: it must bear a genuine signature."""
+        blocks = []
+        for detail in message.reasoning_details or ():
+            ours = detail.format is not None and detail.format.startswith("anthropic")
+            if detail.type == "reasoning.text" and (ours or detail.format is None):
+                if _is_genuine(detail.signature):
+                    blocks.append(
+                        Block(
+                            type="thinking",
+                            thinking=detail.text or "",
+                            signature=detail.signature,
+                        )
+                    )
+            elif detail.type == "reasoning.encrypted" and ours and detail.data:
+                blocks.append(Block(type="redacted_thinking", data=detail.data))
+        text = message.reasoning_content or message.reasoning
+        if not blocks and text and self._abilities.unsigned_thinking:
+            blocks.append(Block(type="thinking", thinking=text, signature=""))
+        return blocks
+
+    def _texts(self, message: ChatMessage, where: str) -> list[Block]:
+        blocks = self._parts(message, where)
+        if any(block.type != "text" for block in blocks):
+            raise _invalid(f"{where}.content", "a system message holds text only")
+        return blocks
+
+    def _parts(self, message: ChatMessage, where: str) -> list[Block]:
+        """The content without what is empty: Messages refuses empty text."""
+        content = message.content
+        if content is None:
+            return []
+        if isinstance(content, str):
+            return [Block(type="text", text=content)] if content.strip() else []
+        blocks = []
+        for index, part in enumerate(content):
+            block = self._part(part, f"{where}.content[{index}]")
+            if block is None:
+                continue
+            if isinstance(part.prompt_cache_breakpoint, Raw) and self._abilities.anthropic:
+                long = b'"ttl"' in bytes(part.prompt_cache_breakpoint)
+                block.cache_control = _ONE_HOUR if long else _FIVE_MINUTES
+            blocks.append(block)
+        return blocks
+
+    def _part(self, part: Part, where: str) -> Block | None:
+        if part.type in ("text", "refusal"):
+            text = part.text if part.type == "text" else part.refusal
+            return Block(type="text", text=text) if text and text.strip() else None
+        if part.type == "image_url" and part.image_url is not None:
+            return Block(type="image", source=_image(part.image_url.url, f"{where}.image_url.url"))
+        if part.type == "file" and part.file is not None:
+            return _document(part, f"{where}.file")
+        if part.type == "input_audio":
+            raise GatewayError(
+                ErrorCode.FIELD_UNSUPPORTED,
+                f"{where}: this model's upstream takes no audio.",
+                field=where,
+            )
+        self.dropped.append(where)
+        return None
+
+
+def _is_genuine(signature: str | None) -> bool:
+    """Whether Anthropic may have made it; it refuses what others made, and what is empty."""
+    return bool(signature and _BASE64.fullmatch(signature))
+
+
+def legal_id(text: str) -> str:
+    """A tool call's id in the letters Messages allows: the same text always gives the same id."""
+    if _LEGAL_ID.fullmatch(text):
+        return text
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return f"{re.sub(r'[^a-zA-Z0-9_-]', '_', text)[:48]}_{digest}"
+
+
+def _function_key(name: str | None) -> str:
+    """What stands for an id in the deprecated `function_call`, which has none."""
+    return f"call_{name or ''}"
+
+
+def _arguments(text: str | None) -> bytes:
+    """The arguments' own bytes if they are an object; what is none is wrapped into one."""
+    if text is None or not text.strip():
+        return b"{}"
+    data = text.encode()
+    try:
+        _object_decoder.decode(data)
+    except (msgspec.DecodeError, RecursionError):
+        return encode({"_raw": text})
+    return data
+
+
+def _image(url: str, where: str) -> Source:
+    if url.startswith(("https://", "http://")):
+        return Source(type="url", url=url)
+    media_type, data = _data_uri(url, where)
+    media_type = image_media_type(data, media_type)
+    if media_type == "image/jpg":
+        media_type = "image/jpeg"
+    if media_type not in IMAGE_MEDIA_TYPES:
+        raise _invalid(where, f"an image must be one of {', '.join(sorted(IMAGE_MEDIA_TYPES))}")
+    return Source(type="base64", media_type=media_type, data=data)
+
+
+def _document(part: Part, where: str) -> Block:
+    file = part.file
+    if file is None or not file.file_data:
+        raise GatewayError(
+            ErrorCode.FIELD_UNSUPPORTED,
+            f"{where}: a file must come with `file_data`; the upstream cannot see uploaded files.",
+            field=where,
+        )
+    url = file.file_data
+    if url.startswith("data:"):
+        _, data = _data_uri(url, f"{where}.file_data")
+    else:
+        data = url
+    source = Source(type="base64", media_type="application/pdf", data=data)
+    return Block(type="document", source=source, title=file.filename)
+
+
+def _data_uri(url: str, where: str) -> tuple[str, str]:
+    found = _DATA_URI.match(url)
+    if found is None or not found[2].endswith(";base64"):
+        raise _invalid(where, "send an http(s) address or a base64 data URI")
+    return found[1].lower(), url[found.end() :].strip()
+
+
+def _invalid(field: str, reason: str) -> GatewayError:
+    return GatewayError(ErrorCode.FIELD_INVALID, f"{field}: {reason}.", field=field)

@@ -1,0 +1,117 @@
+"""The tool calls of one streamed answer, put in an order that Messages can say.
+
+Chat lets the fragments of several calls interleave; Messages has one open block at most. The first
+call streams live. A call that begins after it does too if the one before is whole, and otherwise
+waits until the calls end (protocol notes C.9.3).
+"""
+
+import msgspec
+
+from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.wire.chat.requests import FunctionCall, ToolCall
+
+CALLS_MAX = 4096
+"""Tool calls in one answer; more than that is a runaway."""
+
+
+class OpenCall:
+    """One call as far as it has come."""
+
+    __slots__ = ("arguments", "id", "name", "sent")
+
+    def __init__(self) -> None:
+        self.id = ""
+        self.name = ""
+        self.arguments: list[str] = []
+        self.sent = 0
+        """How many of `arguments` the client has."""
+
+    def is_whole(self) -> bool:
+        """Whether the arguments are complete JSON."""
+        text = "".join(self.arguments).rstrip()
+        if not text.endswith("}"):
+            return False
+        try:
+            msgspec.json.decode(text, type=msgspec.Raw)
+        except (msgspec.DecodeError, RecursionError):
+            return False
+        return True
+
+
+class OpenCalls:
+    """Sorts fragments into calls. `live` is the one whose block is open."""
+
+    __slots__ = ("_by_index", "_last", "count", "live", "waiting")
+
+    def __init__(self) -> None:
+        self.live: OpenCall | None = None
+        self.waiting: list[OpenCall] = []
+        self.count = 0
+        self._by_index: dict[int, OpenCall] = {}
+        self._last = 0
+
+    def add(self, piece: ToolCall) -> tuple[OpenCall, bool]:
+        """The call that a fragment belongs to, now with the fragment, and whether it is new.
+
+        Raises:
+            GatewayError: UPSTREAM_FAILED beyond `CALLS_MAX` calls.
+        """
+        function = piece.function or FunctionCall()
+        index = self._index(piece, function)
+        call = self._by_index.get(index)
+        new = call is None or _begins_another(call, piece, function)
+        if new or call is None:
+            if self.count == CALLS_MAX:
+                raise GatewayError(
+                    ErrorCode.UPSTREAM_FAILED,
+                    f"The model's server sent more than {CALLS_MAX} tool calls.",
+                )
+            call = OpenCall()
+            self.count += 1
+            self._by_index[index] = call
+            self.waiting.append(call)
+        self._last = index
+        call.id = call.id or piece.id or ""
+        call.name = call.name or function.name or ""
+        if function.arguments:
+            call.arguments.append(function.arguments)
+        return call, new
+
+    def next_live(self) -> OpenCall | None:
+        """The waiting call whose turn it is, once its name is known."""
+        if self.live is None and self.waiting and self.waiting[0].name:
+            self.live = self.waiting.pop(0)
+            return self.live
+        return None
+
+    def all_whole(self) -> bool:
+        """Whether no fragment can still be missing of a call that is not closed."""
+        return all(call.is_whole() for call in self._open())
+
+    def is_cut(self) -> bool:
+        """Whether arguments have begun that are not whole."""
+        return any(call.arguments and not call.is_whole() for call in self._open())
+
+    def _open(self) -> list[OpenCall]:
+        return [self.live, *self.waiting] if self.live else self.waiting
+
+    def _index(self, piece: ToolCall, function: FunctionCall) -> int:
+        if piece.index is not None:
+            return piece.index
+        # Without an index, an id or a name begins a call, and anything else continues the last.
+        known = self._by_index.get(self._last)
+        if known is not None and _begins_another(known, piece, function):
+            return max(self._by_index) + 1
+        return self._last
+
+
+def _begins_another(call: OpenCall, piece: ToolCall, function: FunctionCall) -> bool:
+    """Whether a fragment under a known index is another call all the same.
+
+    Some servers give every call the index 0; others repeat id and name in every fragment.
+    """
+    if not function.name or not call.name:
+        return False
+    if piece.id and call.id:
+        return piece.id != call.id
+    return call.is_whole()

@@ -1,0 +1,56 @@
+"""A Chat completion as a Messages answer: the stream's translation, run on one large chunk.
+
+So that an answer is the same streamed and unstreamed, it is not written twice.
+"""
+
+from tollbridge.translate.bridge import Reply
+from tollbridge.translate.chat_answers import read_completion
+from tollbridge.translate.message_collector import MessageCollector
+from tollbridge.translate.stream_to_messages import Answer, StreamToMessages
+from tollbridge.wire.chat.chunks import Chunk, ChunkChoice, ChunkDelta
+from tollbridge.wire.chat.responses import Choice, Completion
+from tollbridge.wire.codec import encode
+
+
+def completion_to_message(body: bytes, answer: Answer) -> Reply:
+    """Translate a one-shot answer.
+
+    Raises:
+        GatewayError: the body is no answer, an error in disguise, or says that the upstream gave
+            up.
+    """
+    collector = MessageCollector()
+    stream = StreamToMessages(answer, collector)
+    stream.take_chunk(_as_chunk(read_completion(body)))
+    stream.close()
+    if stream.failure is not None:
+        raise stream.failure
+    return Reply(encode(collector.message), stream.usage, stream.counted_output)
+
+
+def _as_chunk(completion: Completion) -> Chunk:
+    choices = [_as_chunk_choice(choice) for choice in completion.choices or ()]
+    return Chunk(choices=choices, usage=completion.usage)
+
+
+def _as_chunk_choice(choice: Choice) -> ChunkChoice:
+    message = choice.message
+    for index, call in enumerate(message.tool_calls or ()):
+        call.index = index
+    delta = ChunkDelta(
+        content=message.content,
+        refusal=message.refusal,
+        tool_calls=message.tool_calls,
+        function_call=message.function_call,
+        reasoning_content=message.reasoning_content,
+        reasoning=message.reasoning,
+        reasoning_details=message.reasoning_details,
+    )
+    # A one-shot answer that came whole has ended, whether or not the server says why.
+    return ChunkChoice(
+        index=choice.index,
+        delta=delta,
+        finish_reason=choice.finish_reason or "stop",
+        stop_reason=choice.stop_reason,
+        matched_stop=choice.matched_stop,
+    )

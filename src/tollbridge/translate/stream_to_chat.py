@@ -1,0 +1,281 @@
+"""A Messages stream as a Chat stream (protocol notes A.7, B.5, C.9).
+
+The table `ChatStream.STEPS` says which event may come in which phase; one that is absent is a
+broken protocol. Events and deltas of kinds that are not known are passed over.
+"""
+
+import enum
+from collections.abc import Callable
+from typing import ClassVar
+
+import msgspec
+from msgspec import Struct
+
+from tollbridge.config import Protocol
+from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.translate.bridge import Ask, Identity
+from tollbridge.translate.counting import chat_usage, usage_from_messages
+from tollbridge.translate.failures import failure_from_event
+from tollbridge.translate.relay import Relay
+from tollbridge.translate.response_to_chat import (
+    explanation,
+    finish_reason,
+    input_text,
+    redacted_detail,
+    signed_detail,
+    tool_call,
+)
+from tollbridge.translate.tools_to_messages import ToolPlan
+from tollbridge.usage import TokenUsage
+from tollbridge.wire.chat.requests import ReasoningDetail
+from tollbridge.wire.codec import encode
+from tollbridge.wire.messages.events import Delta, Event
+from tollbridge.wire.messages.fold import BLOCKS_MAX
+from tollbridge.wire.messages.requests import Block
+from tollbridge.wire.messages.responses import ErrorDetail
+from tollbridge.wire.sse import DONE, encode_data, parse_block
+
+
+class Phase(enum.Enum):
+    """How far the stream is."""
+
+    BEFORE = enum.auto()
+    BODY = enum.auto()
+    ENDING = enum.auto()
+    """The stop reason has been told; only `message_stop` is still to come."""
+
+
+class _Delta(Struct):
+    text: str | None = None
+    thinking: str | None = None
+    partial_json: str | None = None
+    signature: str | None = None
+
+
+class _DeltaEvent(Struct):
+    """The event that comes a thousand times, with nothing but what is read of it."""
+
+    index: int
+    delta: _Delta
+
+
+class _OpenBlock:
+    """A block that has been started."""
+
+    __slots__ = ("block", "kept", "prefix", "signature", "silent", "suffix")
+
+    def __init__(self, block: Block) -> None:
+        self.block = block
+        self.prefix = b""
+        """The bytes of a chunk before a fragment of this block; empty: they are not sent."""
+        self.suffix = b""
+        self.kept: list[str] | None = None
+        """The fragments, where the whole is needed at the end."""
+        self.silent = True
+        """Whether no fragment has come."""
+        self.signature = block.signature or ""
+
+
+_event_decoder = msgspec.json.Decoder(Event)
+_delta_decoder = msgspec.json.Decoder(_DeltaEvent)
+_TAIL = b'},"finish_reason":null}]}\n\n'
+
+
+class ChatStream(Relay):
+    """The state of one stream (implements `bridge.StreamBridge`)."""
+
+    client: Protocol = "chat"
+    __slots__ = (
+        "_blocks", "_calls", "_details", "_head", "_phase", "_plan", "_role", "_stop_delta",
+    )  # fmt: skip
+
+    def __init__(self, ask: Ask, identity: Identity, plan: ToolPlan) -> None:
+        super().__init__(ask, identity)
+        self._plan = plan
+        self._phase = Phase.BEFORE
+        self._blocks: dict[int, _OpenBlock] = {}
+        self._calls = 0
+        self._details = 0
+        self._stop_delta = Delta()
+        self._role = b'"role":"assistant",'
+        """Goes into the first delta, whatever it is, and is empty from then on."""
+        self._head = (
+            b'data: {"id":"chatcmpl-%b","object":"chat.completion.chunk","created":%d,"model":%b,'
+            b'"choices":[{"index":0,"delta":{'
+            % (identity.message_id.encode(), identity.created_s, encode(ask.model))
+        )
+
+    def _block(self, block: bytes) -> bytes:
+        sse = parse_block(block)
+        if sse is None or sse.data == DONE:
+            return b""
+        try:
+            if sse.event == "content_block_delta" and self._phase is Phase.BODY:
+                return self._delta(_delta_decoder.decode(sse.data))
+            event = _event_decoder.decode(sse.data)
+            if event.type == "content_block_delta" and self._phase is Phase.BODY:
+                return self._delta(_delta_decoder.decode(sse.data))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return self._broken("an event that cannot be read")
+        step = self.STEPS.get((self._phase, event.type))
+        if step is not None:
+            return step(self, event)
+        if event.type == "error":
+            detail = event.error or ErrorDetail()
+            return self.fail(failure_from_event(detail.type, detail.message))
+        if event.type in ORDERED:
+            return self._broken(f"a {event.type} event out of order")
+        return b""
+
+    def _delta(self, event: _DeltaEvent) -> bytes:
+        delta = event.delta
+        block = self._blocks.get(event.index)
+        if block is None:
+            return self._broken("a delta of a block that has not been started")
+        text = delta.text or delta.partial_json or delta.thinking
+        if not text:
+            if delta.signature is not None:
+                block.signature = delta.signature
+            return b""
+        return self._fragment(block, text)
+
+    def _fragment(self, block: _OpenBlock, text: str) -> bytes:
+        self._count(text)
+        block.silent = False
+        if block.kept is not None:
+            block.kept.append(text)
+        if not block.prefix:
+            return b""
+        if self._role:
+            return self._chunk(block.prefix[len(self._head) :] + encode(text) + block.suffix)
+        return block.prefix + encode(text) + block.suffix
+
+    def _chunk(self, members: bytes) -> bytes:
+        """A chunk with these members of the delta; the rest of the chunk may follow them."""
+        role, self._role = self._role, b""
+        return self._head + role + members
+
+    def _begin(self, event: Event) -> bytes:
+        self._phase = Phase.BODY
+        if event.message is not None and event.message.usage is not None:
+            self.usage = usage_from_messages(event.message.usage, self.usage)
+        return b""
+
+    def _open(self, event: Event) -> bytes:
+        started = event.content_block
+        if started is None or len(self._blocks) == BLOCKS_MAX:
+            return self._broken("a block that cannot be read")
+        block = self._blocks[event.index] = _OpenBlock(started)
+        if started.type == "text":
+            self._set_frame(block, b'"content":', b"")
+            return self._fragment(block, started.text) if started.text else b""
+        if started.type == "thinking":
+            block.kept = []
+            self._set_frame(block, b'"reasoning_content":', b"")
+            return self._fragment(block, started.thinking) if started.thinking else b""
+        if started.type == "redacted_thinking":
+            return self._detail(redacted_detail(started.data or "", self._details))
+        return self._open_call(block) if started.type == "tool_use" else b""
+
+    def _open_call(self, block: _OpenBlock) -> bytes:
+        index = self._calls
+        self._calls += 1
+        started = block.block
+        name = self._plan.client_name(started.name or "")
+        if name in self._plan.custom:
+            block.kept = []  # free text stands inside JSON: it is told when it is whole
+            return b""
+        null = b'"content":null,' if self._role else b""
+        if self._plan.legacy:
+            if index:
+                return b""  # this client can be told of one call only
+            self._set_frame(block, b'"function_call":{"arguments":', b"}")
+            call = encode({"name": name, "arguments": ""})
+            return self._chunk(b'%b"function_call":%b%b' % (null, call, _TAIL))
+        self._set_frame(
+            block, b'"tool_calls":[{"index":%d,"function":{"arguments":' % index, b"}}]"
+        )
+        return self._chunk(
+            b'%b"tool_calls":[{"index":%d,"id":%b,"type":"function",'
+            b'"function":{"name":%b,"arguments":""}}]%b'
+            % (null, index, encode(started.id or ""), encode(name), _TAIL)
+        )
+
+    def _set_frame(self, block: _OpenBlock, before: bytes, after: bytes) -> None:
+        block.prefix = self._head + before
+        block.suffix = after + _TAIL
+
+    def _stop(self, event: Event) -> bytes:
+        block = self._blocks.pop(event.index, None)
+        return self._close_block(block) if block is not None else b""
+
+    def _close_block(self, block: _OpenBlock) -> bytes:
+        text = "".join(block.kept or ())
+        if block.block.type == "thinking" and block.signature:
+            return self._detail(signed_detail(text, block.signature, self._details))
+        if block.block.type != "tool_use":
+            return b""
+        if block.kept is not None:
+            whole = text or input_text(block.block.input)
+            call = tool_call(block.block, whole, self._plan)
+            call.index = self._calls - 1
+            return self._chunk(b'"tool_calls":%b%b' % (encode([call]), _TAIL))
+        if block.silent:
+            # No fragment came: the input is what the start said, or nothing.
+            return self._fragment(block, input_text(block.block.input))
+        return b""
+
+    def _detail(self, detail: ReasoningDetail) -> bytes:
+        self._details += 1
+        return self._chunk(b'"reasoning_details":%b%b' % (encode([detail]), _TAIL))
+
+    def _note_stop(self, event: Event) -> bytes:
+        sent = b"".join(map(self._close_block, self._blocks.values()))
+        self._blocks.clear()
+        self._phase = Phase.ENDING
+        if event.delta is not None and event.delta.stop_reason is not None:
+            self._stop_delta = event.delta
+        if event.usage is not None:
+            self.usage = usage_from_messages(event.usage, self.usage)
+        return sent
+
+    def _finish(self, _: Event) -> bytes:
+        """The end, with usage: where a client asked for it, or in the last chunk with choices."""
+        self.finished = True
+        stop = self._stop_delta
+        reason = finish_reason(stop.stop_reason, called=self._calls > 0, plan=self._plan)
+        refusal = explanation(stop.stop_reason, stop.stop_details)
+        members = b""
+        if refusal is not None:
+            members = b'"refusal":%b' % encode(refusal)
+        elif self._role:
+            members = b'"content":""'
+        usage = encode(
+            chat_usage(
+                self.usage or TokenUsage(input=self._ask.input_estimate, output=self.counted_output)
+            )
+        )
+        last = self._chunk(b'%b},"finish_reason":"%b"}]' % (members, reason.encode()))
+        if self._ask.include_usage:
+            empty = self._head[: self._head.index(b'"choices":')]
+            last += b'}\n\n%b"choices":[],"usage":%b}\n\n' % (empty, usage)
+        else:
+            last += b',"usage":%b}\n\n' % usage
+        return last + encode_data(DONE)
+
+    def _broken(self, what: str) -> bytes:
+        return self.fail(GatewayError(ErrorCode.UPSTREAM_FAILED, f"The upstream sent {what}."))
+
+    STEPS: ClassVar[dict[tuple[Phase, str], Callable[["ChatStream", Event], bytes]]] = {
+        (Phase.BEFORE, "message_start"): _begin,
+        (Phase.BODY, "content_block_start"): _open,
+        (Phase.BODY, "content_block_stop"): _stop,
+        (Phase.BODY, "message_delta"): _note_stop,
+        (Phase.ENDING, "message_delta"): _note_stop,
+        (Phase.ENDING, "message_stop"): _finish,
+    }
+    """What to do with an event in a phase; a delta in the body goes its own, shorter way."""
+
+
+ORDERED = frozenset(kind for _, kind in ChatStream.STEPS) | {"content_block_delta"}
+"""Events that have a place; all others may come anywhere."""

@@ -1,0 +1,378 @@
+"""A Chat stream as a Messages stream: chunks in, events out (protocol notes C.9.3 to C.9.8).
+
+At most one content block is open. What arrives asks for a kind of block; `STEPS` says what has to
+be closed and opened for it. The end is held until the upstream has ended, because usage comes last;
+an upstream that stops without a finish reason ends in an error event.
+"""
+
+import enum
+from typing import NamedTuple
+
+from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.translate.chat_answers import read_chunk, reasoning_text
+from tollbridge.translate.counting import usage_from_chat
+from tollbridge.translate.event_writer import EventWriter
+from tollbridge.translate.failures import failure_from_event
+from tollbridge.translate.message_collector import Writer
+from tollbridge.translate.open_calls import OpenCall, OpenCalls
+from tollbridge.translate.signatures import client_tool_id, sign_thinking
+from tollbridge.translate.stops import finish_word, stop_reason
+from tollbridge.translate.think_tags import ThinkTags
+from tollbridge.translate.tool_names import ToolNames
+from tollbridge.usage import TokenUsage
+from tollbridge.wire.chat.chunks import Chunk, ChunkChoice, ChunkDelta
+from tollbridge.wire.chat.requests import ReasoningDetail, ToolCall
+from tollbridge.wire.chat.responses import ChatUsage, FinishReason
+from tollbridge.wire.codec import encode
+from tollbridge.wire.sse import DONE, SSEDecoder, SSEEvent
+
+_TEXT_BLOCK = b'{"type":"text","text":""}'
+_TEXT_DELTA = b'"delta":{"type":"text_delta","text":'
+_THINKING_BLOCK = b'{"type":"thinking","thinking":"","signature":""}'
+_THINKING_DELTA = b'"delta":{"type":"thinking_delta","thinking":'
+_INPUT_DELTA = b'"delta":{"type":"input_json_delta","partial_json":'
+
+
+class Answer(NamedTuple):
+    """What an answer needs to know of its question."""
+
+    model: str
+    request_id: str
+    message_id: str
+    input_estimate: int
+    names: ToolNames
+    thinking: bool
+    """Whether the client sees thinking blocks at all."""
+    hidden: bool = False
+    """The blocks are there, but their text only inside the signature (`display: omitted`)."""
+    seal_key: bytes = b""
+    stop_sequences: tuple[str, ...] = ()
+    think_tags: bool = False
+
+
+class Open(enum.Enum):
+    """The kind of content block that is open, or wanted."""
+
+    NOTHING = enum.auto()
+    THINKING = enum.auto()
+    TEXT = enum.auto()
+    CALLS = enum.auto()
+
+
+class Step(enum.Enum):
+    """What is done on the way from one kind of block to another."""
+
+    OPEN_THINKING = enum.auto()
+    OPEN_TEXT = enum.auto()
+    CLOSE_THINKING = enum.auto()
+    CLOSE_TEXT = enum.auto()
+    CLOSE_CALLS = enum.auto()
+
+
+STEPS: dict[tuple[Open, Open], tuple[Step, ...]] = {
+    # Open, wanted: steps. Calls open one by one as their names become known.
+    (Open.NOTHING, Open.NOTHING): (),
+    (Open.NOTHING, Open.THINKING): (Step.OPEN_THINKING,),
+    (Open.NOTHING, Open.TEXT): (Step.OPEN_TEXT,),
+    (Open.NOTHING, Open.CALLS): (),
+    (Open.THINKING, Open.NOTHING): (Step.CLOSE_THINKING,),
+    (Open.THINKING, Open.THINKING): (),
+    (Open.THINKING, Open.TEXT): (Step.CLOSE_THINKING, Step.OPEN_TEXT),
+    (Open.THINKING, Open.CALLS): (Step.CLOSE_THINKING,),
+    (Open.TEXT, Open.NOTHING): (Step.CLOSE_TEXT,),
+    (Open.TEXT, Open.THINKING): (Step.CLOSE_TEXT, Step.OPEN_THINKING),
+    (Open.TEXT, Open.TEXT): (),
+    (Open.TEXT, Open.CALLS): (Step.CLOSE_TEXT,),
+    (Open.CALLS, Open.NOTHING): (Step.CLOSE_CALLS,),
+    (Open.CALLS, Open.THINKING): (Step.CLOSE_CALLS, Step.OPEN_THINKING),
+    (Open.CALLS, Open.TEXT): (Step.CLOSE_CALLS, Step.OPEN_TEXT),
+    (Open.CALLS, Open.CALLS): (),
+}
+
+
+class StreamToMessages:
+    """The state of one stream; a `bridge.StreamBridge`."""
+
+    def __init__(self, answer: Answer, writer: Writer | None = None) -> None:
+        self.usage: TokenUsage | None = None
+        self.failure: GatewayError | None = None
+        self.finished = False
+        self._answer = answer
+        self._sse = SSEDecoder()
+        self._writer = writer or EventWriter()
+        self._ended = False
+        self._open = Open.NOTHING
+        self._calls = OpenCalls()
+        self._ids: set[str] = set()
+        self._late_text: list[str] = []
+        self._hidden: list[str] = []
+        self._signature = ""
+        self._tags = ThinkTags() if answer.think_tags else None
+        self._finish: FinishReason | None = None
+        self._matched: str | None = None
+        self._refused = False
+
+    @property
+    def counted_output(self) -> int:
+        """Our own count of the output tokens, thinking that was not shown included."""
+        return self._writer.counted
+
+    def feed(self, data: bytes) -> bytes:
+        """Take upstream bytes, give events; `message_start` comes with the first bytes."""
+        if self._ended:
+            return b""
+        try:
+            self._take(self._sse.feed(data))
+        except GatewayError as error:
+            return self.fail(error)
+        if not self._writer.begun:
+            self._begin()
+        return self._writer.drain()
+
+    def close(self) -> bytes:
+        """The upstream has ended; an answer without a finish reason was cut."""
+        if self._ended:
+            return b""
+        try:
+            self._take(self._sse.close())
+            if not self._ended:
+                self._end(done=False)
+        except GatewayError as error:
+            return self.fail(error)
+        return self._writer.drain()
+
+    def fail(self, error: GatewayError) -> bytes:
+        """What is ready, then the error; nothing follows."""
+        if self._ended:
+            return b""
+        self._ended = True
+        self.failure = error
+        self._writer.fail(error, self._answer.request_id)
+        return self._writer.drain()
+
+    def heartbeat(self) -> bytes:
+        """A `ping`, after `message_start`, so that a long prefill shows a sign of life."""
+        if self._ended:
+            return b""
+        if not self._writer.begun:
+            self._begin()
+        self._writer.ping()
+        return self._writer.drain()
+
+    def take_chunk(self, chunk: Chunk) -> None:
+        """One chunk: usage, then thinking, text, calls and finish, in this order.
+
+        Raises:
+            GatewayError: the chunk says that the upstream failed.
+        """
+        if chunk.usage is not None:
+            self._take_usage(chunk.usage)
+        if not self._writer.begun:
+            self._begin()
+        for choice in chunk.choices or ():
+            if choice.index == 0:
+                if choice.delta is not None:
+                    self._take_delta(choice.delta)
+                if choice.finish_reason:
+                    self._take_finish(choice, choice.finish_reason)
+                if choice.usage:
+                    self._take_usage(choice.usage)
+
+    def _take(self, events: list[SSEEvent]) -> None:
+        for event in events:
+            if event.data.startswith(DONE):
+                self._end(done=True)
+                return
+            chunk = read_chunk(event.data)
+            if event.event == "error":
+                raise failure_from_event(None, "")
+            self.take_chunk(chunk)
+
+    def _begin(self) -> None:
+        """`message_start`, with the prompt's tokens as far as they are known."""
+        usage = self.usage or TokenUsage(input=self._answer.input_estimate)
+        self._writer.begin(self._answer.message_id, self._answer.model, usage)
+
+    def _take_usage(self, usage: ChatUsage) -> None:
+        if usage.prompt_tokens is not None or usage.completion_tokens is not None:
+            self.usage = usage_from_chat(usage)
+
+    def _take_delta(self, delta: ChunkDelta) -> None:
+        if delta.reasoning_details:
+            self._take_details(delta.reasoning_details, reasoning_text(delta))
+        elif thought := reasoning_text(delta):
+            self._think(thought)
+        if delta.content:
+            if self._tags is None:
+                self._write(delta.content)
+            else:
+                self._take_tagged(*self._tags.feed(delta.content))
+        if delta.refusal:
+            self._refused = True
+            self._write(delta.refusal)
+        if delta.tool_calls:
+            for piece in delta.tool_calls:
+                self._take_call(piece)
+        elif delta.function_call:
+            self._take_call(ToolCall(index=0, function=delta.function_call))
+
+    def _take_finish(self, choice: ChunkChoice, word: str) -> None:
+        self._finish = finish_word(word)
+        for matched in (choice.stop_reason, choice.matched_stop):
+            if isinstance(matched, str) and matched in self._answer.stop_sequences:
+                self._matched = matched
+
+    def _become(self, wanted: Open) -> None:
+        """Close and open what lies between the open block and the wanted one."""
+        for step in STEPS[self._open, wanted]:
+            if step is Step.OPEN_TEXT:
+                self._writer.start_block(_TEXT_BLOCK, _TEXT_DELTA)
+            elif step is Step.OPEN_THINKING:
+                self._writer.start_block(_THINKING_BLOCK, _THINKING_DELTA)
+            elif step is Step.CLOSE_TEXT:
+                self._writer.stop_block()
+            elif step is Step.CLOSE_THINKING:
+                self._close_thinking()
+            else:
+                self._close_calls()
+        self._open = wanted
+
+    def _write(self, text: str) -> None:
+        if self._open is not Open.TEXT:
+            if self._open is Open.CALLS and not self._calls.all_whole():
+                # A call's fragments are still coming, and a closed block could not take them.
+                self._late_text.append(text)
+                return
+            self._become(Open.TEXT)
+            text = self._take_late_text() + text
+        self._writer.write(text)
+
+    def _take_late_text(self) -> str:
+        text = "".join(self._late_text)
+        self._late_text.clear()
+        return text
+
+    def _take_tagged(self, thought: str, text: str) -> None:
+        if self._tags is not None and self._tags.done:
+            self._tags = None
+        if thought:
+            self._think(thought)
+        if text:
+            self._write(text)
+
+    def _think(self, thought: str) -> None:
+        if not self._answer.thinking:
+            self._writer.count(thought)
+            return
+        if self._signature:
+            self._become(Open.NOTHING)  # a signed thought is finished; this is another one
+        if self._open is not Open.THINKING:
+            self._become(Open.THINKING)
+        if self._answer.hidden:
+            self._writer.count(thought)
+            self._hidden.append(thought)
+        else:
+            self._writer.write(thought)
+
+    def _take_details(self, details: list[ReasoningDetail], mirrored: str) -> None:
+        """Reasoning with signatures that are genuine, which are handed on as they are."""
+        if mirrored and not any(detail.text or detail.summary for detail in details):
+            self._think(mirrored)
+        for detail in details:
+            if text := detail.text or detail.summary:
+                self._think(text)
+            if not self._answer.thinking:
+                continue
+            if detail.signature:
+                self._become(Open.THINKING)
+                self._signature = detail.signature
+            if detail.data:
+                self._become(Open.NOTHING)
+                block = {"type": "redacted_thinking", "data": detail.data}
+                self._writer.start_block(encode(block))
+                self._writer.stop_block()
+
+    def _close_thinking(self) -> None:
+        genuine, self._signature = self._signature, ""
+        hidden = "".join(self._hidden)
+        self._hidden.clear()
+        self._writer.sign(genuine or sign_thinking(self._answer.seal_key, hidden))
+        self._writer.stop_block()
+
+    def _take_call(self, piece: ToolCall) -> None:
+        if self._open is not Open.CALLS:
+            self._become(Open.CALLS)
+        calls = self._calls
+        call, new = calls.add(piece)
+        if new and calls.live is not None and calls.live.is_whole():
+            self._stop_call()
+        if call is calls.live:
+            self._send_arguments(call)
+        elif opened := calls.next_live():
+            self._start_call(opened)
+
+    def _start_call(self, call: OpenCall) -> None:
+        call_id = client_tool_id(call.id) if call.id else ""
+        if not call_id or call_id in self._ids:
+            call_id = f"toolu_{self._answer.message_id}_{len(self._ids)}"
+        self._ids.add(call_id)
+        name = self._answer.names.restore(call.name)
+        self._writer.count(name)
+        block = {"type": "tool_use", "id": call_id, "name": name, "input": {}}
+        self._writer.start_block(encode(block), _INPUT_DELTA)
+        self._send_arguments(call)
+
+    def _send_arguments(self, call: OpenCall) -> None:
+        for fragment in call.arguments[call.sent :]:
+            self._writer.write(fragment)
+        call.sent = len(call.arguments)
+
+    def _stop_call(self) -> None:
+        self._writer.stop_block()
+        self._calls.live = None
+
+    def _close_calls(self) -> None:
+        """Close the live call, then give the ones that waited, each in one piece."""
+        calls = self._calls
+        while calls.live is not None or calls.waiting:
+            if calls.live is not None:
+                self._stop_call()
+            elif opened := calls.next_live():
+                self._start_call(opened)
+            elif calls.waiting.pop(0).arguments:
+                raise GatewayError(
+                    ErrorCode.UPSTREAM_FAILED, "The model's server called a tool without a name."
+                )
+
+    def _end(self, *, done: bool) -> None:
+        """Close what is open and tell the stop reason, unless the answer was cut.
+
+        Raises:
+            GatewayError: UPSTREAM_TRUNCATED.
+        """
+        if self._tags is not None:
+            self._take_tagged(*self._tags.close())
+        produced = self._writer.counted > 0 and not self._calls.is_cut()
+        if self._finish is None and not (done and produced):
+            raise GatewayError(
+                ErrorCode.UPSTREAM_TRUNCATED, "The model's server broke off the answer."
+            )
+        self._become(Open.NOTHING)
+        if self._late_text:
+            self._become(Open.TEXT)
+            self._writer.write(self._take_late_text())
+            self._become(Open.NOTHING)
+        if not self._writer.begun:
+            self._begin()
+        reason = stop_reason(
+            self._finish or "stop",
+            called=bool(self._ids),
+            refused=self._refused,
+            matched=self._matched,
+        )
+        usage = self.usage or TokenUsage(
+            input=self._answer.input_estimate, output=self.counted_output
+        )
+        self._writer.end(reason, self._matched if reason == "stop_sequence" else None, usage)
+        self._ended = True
+        self.finished = True

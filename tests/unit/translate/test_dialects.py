@@ -1,0 +1,41 @@
+from itertools import pairwise
+
+import pytest
+
+from tollbridge.config import DIALECTS
+from tollbridge.errors import GatewayError
+from tollbridge.translate.dialects import DIALECT_ROWS, dialect_of
+from tollbridge.translate.tables import EFFORTS
+from tollbridge.wire.chat.requests import ChatRequest
+
+
+def test_every_dialect_of_the_configuration_has_exactly_one_row():
+    assert set(DIALECT_ROWS) == set(DIALECTS)
+    with pytest.raises(GatewayError):
+        dialect_of("klingon")
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_a_row_is_consistent(name: str):
+    row = dialect_of(name)
+    assert (row.reasoning_field is None) == (row.reasoning_turns == "never")
+    assert row.stop_max >= 1
+    assert 16 <= row.tool_name_max <= 128
+    assert row.stream_options or not row.continuous_usage
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_every_effort_can_be_said_and_off_differs_from_on(name: str):
+    row = dialect_of(name)
+    if row.set_thinking is None:
+        return
+    said = []
+    for effort in EFFORTS:
+        request = ChatRequest(model="m", messages=[])
+        row.set_thinking(request, effort.chat, None)
+        said.append(request)
+    assert all(said[0] != on for on in said[1:])
+    order = [row.chat for row in EFFORTS]
+    efforts = [request.reasoning_effort for request in said]
+    for weaker, stronger in pairwise(effort for effort in efforts if effort):
+        assert order.index(weaker) <= order.index(stronger)
