@@ -16,14 +16,14 @@ from tollbridge.units import Millis
 @pytest.fixture
 def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     connection = connect(tmp_path / "ledger.db", "NORMAL")
-    control.create_environment(connection, ENV, "Acme", Millis(0), UNLIMITED)
-    control.grant(connection, grant("p1", 100))
+    control.create_environment(session, ENV, "Acme", Millis(0), UNLIMITED)
+    control.grant(session, grant("p1", 100))
     yield connection
     connection.close()
 
 
 def test_a_correction_is_a_transfer_with_a_reason(connection: sqlite3.Connection) -> None:
-    assert records.correct(connection, correction("c1", "p1", -30, now=5))
+    assert records.correct(session, correction("c1", "p1", -30, now=5))
     assert connection.execute("SELECT * FROM journal WHERE seq > 1").fetchall() == [
         (2, ENV, "c1", "take_back", 0, "p1", 30, 0, 5)
     ]
@@ -33,8 +33,8 @@ def test_a_correction_is_a_transfer_with_a_reason(connection: sqlite3.Connection
 
 
 def test_a_price_version_keeps_its_first_text(connection: sqlite3.Connection) -> None:
-    records.keep_prices(connection, {"v1": "{}"}, Millis(3))
-    records.keep_prices(connection, {"v1": "[]"}, Millis(4))
+    records.keep_prices(session, {"v1": "{}"}, Millis(3))
+    records.keep_prices(session, {"v1": "[]"}, Millis(4))
     rows = connection.execute("SELECT * FROM price_versions").fetchall()
     assert rows == [("v1", "{}", 3)]
     with pytest.raises(sqlite3.IntegrityError, match="never changes"):
@@ -42,5 +42,5 @@ def test_a_price_version_keeps_its_first_text(connection: sqlite3.Connection) ->
 
 
 def test_no_alert_waits_at_first(connection: sqlite3.Connection) -> None:
-    assert not records.alerts_wait(connection, Millis(10**15))
-    assert records.take_alerts(connection, Millis(10**15)) == []
+    assert not records.alerts_wait(session, Millis(10**15))
+    assert records.take_alerts(session, Millis(10**15)) == []
