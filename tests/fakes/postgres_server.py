@@ -3,6 +3,7 @@
 PostgreSQL refuses to run as root, so root starts it as the user `postgres` of the package.
 """
 
+import asyncio
 import contextlib
 import os
 import pwd
@@ -15,11 +16,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tollbridge.storage.postgres_migrations import migrate
+
 ROOT = Path(__file__).resolve().parents[2]
 LEFT_OUT = ROOT / ".test-env" / "left-out" / "postgres"
 """Written by `make test` when the server could not be installed."""
 START_TIMEOUT_S = 60
 USER = "postgres"
+TEMPLATE = "tollbridge_template"
 FAST = ("fsync=off", "full_page_writes=off")
 """Safe against the death of processes, not of the machine: enough for tests."""
 
@@ -52,6 +56,8 @@ class PostgresServer:
     def __init__(self, *settings: str, copy_of: "PostgresServer | None" = None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="tollbridge-pg-"))
         self.port = free_port()
+        self._has_template = False
+        self._databases = 0
         self._settings = settings
         self._bin = binaries()
         self._process: subprocess.Popen[bytes] | None = None
@@ -143,6 +149,17 @@ class PostgresServer:
     def create_database(self, name: str) -> str:
         """A new, empty database; returns its DSN."""
         self.execute(f'CREATE DATABASE "{name}"')
+        return self.dsn(name)
+
+    def create_ledger(self) -> str:
+        """A new database with the schema of the program; returns its DSN."""
+        if not self._has_template:
+            self.create_database(TEMPLATE)
+            asyncio.run(migrate(self.dsn(TEMPLATE)))
+            self._has_template = True
+        self._databases += 1
+        name = f"ledger_{self._databases}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
         return self.dsn(name)
 
     def execute(self, sql: str, database: str = "postgres") -> str:

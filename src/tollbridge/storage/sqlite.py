@@ -31,8 +31,8 @@ from tollbridge.storage import control, records
 from tollbridge.storage.batch import Batch, read_pack
 from tollbridge.storage.control_store import ControlTransactions
 from tollbridge.storage.group_commit import GroupCommit
-from tollbridge.storage.queries import read_sql
 from tollbridge.storage.session import Session
+from tollbridge.storage.sqlite_migrations import migrate
 from tollbridge.storage.sqlite_session import QUERIES, SqliteSession
 from tollbridge.storage.sweep import due
 from tollbridge.storage.wal import Checkpointer
@@ -44,8 +44,6 @@ from tollbridge.units import (
     RequestId,
 )
 
-SCHEMA_VERSION = 1
-
 CACHE_KIB = 16 * 1024
 PAGE_BYTES = 2048
 """A transaction writes about eight pages whole; half of SQLite's default costs a tenth less CPU."""
@@ -54,10 +52,6 @@ OPEN_WAIT_S = 5.0
 """While a file is opened its locks are waited for; nothing is served yet."""
 
 T = TypeVar("T")
-
-
-class SchemaVersionError(Exception):
-    """The file was written by another version of Tollbridge, or is not one of its files."""
 
 
 class SqliteStore(ControlTransactions):
@@ -185,7 +179,7 @@ def connect(path: Path, synchronous: str) -> sqlite3.Connection:
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         connection.execute("PRAGMA foreign_keys = ON")
-        _create_schema(connection)
+        migrate(connection, only_empty=True)
         connection.execute("PRAGMA busy_timeout = 0")
     except BaseException:
         connection.close()
@@ -235,37 +229,6 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
             time.sleep(0.01)
         else:
             return
-
-
-def _create_schema(connection: sqlite3.Connection) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-            if tables:
-                raise SchemaVersionError("this is a database of another program")
-            for statement in _statements(read_sql("schema.sqlite.sql")):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        elif version != SCHEMA_VERSION:
-            raise SchemaVersionError(
-                f"the database has schema version {version}, this program needs {SCHEMA_VERSION}"
-            )
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-
-
-def _statements(script: str) -> Iterator[str]:
-    """Split at the semicolons that end a statement; `executescript` would commit on the way."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
 
 
 def _recover(env_id: EnvId, request_id: RequestId, now: Millis) -> Callable[[Batch], bool]:

@@ -1,0 +1,48 @@
+"""Brings a PostgreSQL database to the schema of this program."""
+
+from tollbridge.storage.migrations import Migration, SchemaVersionError, pending
+from tollbridge.storage.postgres_connections import Connection, connect
+
+_LOCK = 5_410_722_193_118_041
+"""An advisory lock that nobody else takes: one migration at a time."""
+
+
+async def version(connection: Connection) -> int:
+    """Of the schema; 0: there is none yet.
+
+    Raises:
+        SchemaVersionError: the database is another program's.
+    """
+    if await connection.fetchval("SELECT to_regclass('schema_version') IS NOT NULL"):
+        return int(await connection.fetchval("SELECT max(version) FROM schema_version"))
+    if await connection.fetchval(
+        "SELECT EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = current_schema())"
+    ):
+        raise SchemaVersionError("this is a database of another program")
+    return 0
+
+
+async def migrate(dsn: str, *, dry_run: bool = False, only_empty: bool = False) -> list[Migration]:
+    """Apply what is pending, all of it or nothing; returns what was (or would be) applied.
+
+    With `only_empty` a database that has a schema is left alone.
+
+    Raises:
+        SchemaVersionError: the database is newer than this program, or another program's.
+        OSError, asyncpg.PostgresError: it cannot be reached or changed.
+    """
+    connection = await connect(dsn)
+    try:
+        steps = pending("postgres", before := await version(connection))
+        if dry_run or not steps or (only_empty and before):
+            return steps
+        async with connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+            # Another one may have been faster while this one waited.
+            steps = pending("postgres", await version(connection))
+            for step in steps:
+                await connection.execute(step.sql)
+                await connection.execute("INSERT INTO schema_version VALUES ($1)", step.version)
+        return steps
+    finally:
+        await connection.close()

@@ -1,0 +1,16 @@
+"""What tests of several kinds need: a PostgreSQL server, started once."""
+
+from collections.abc import Iterator
+
+import pytest
+from tests.fakes.postgres_server import FAST, NoServerError, PostgresServer, postgres_running
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A server for databases of one's own; not to be killed."""
+    try:
+        with postgres_running(*FAST) as server:
+            yield server
+    except NoServerError as error:
+        pytest.skip(f"PostgreSQL is left out: {error}")
