@@ -29,7 +29,7 @@ def audit_rows(dsn: str) -> Iterator[AuditRows]:
         stack.callback(loop.close)
         try:
             connection = loop.run_until_complete(connect(dsn))
-            stack.callback(connection.terminate)
+            stack.callback(lambda: loop.run_until_complete(connection.close()))
             begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; RESET ALL"
             loop.run_until_complete(connection.execute(begin))
 

@@ -142,6 +142,8 @@ class Connections:
             connection = self._idle.pop()
             with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError):
                 await connection.close(timeout=CONNECT_TIMEOUT_S)
+        # Those that were cut off before are closed by the event loop in its next turn.
+        await asyncio.sleep(0)
 
 
 async def connect(dsn: str) -> Connection:
