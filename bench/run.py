@@ -46,8 +46,8 @@ class Effort:
     pairs: tuple[tuple[Protocol, Protocol], ...]
 
 
-QUICK = Effort(0.6, 50, (("messages", "messages"), ("messages", "chat")))
-FULL = Effort(2.5, 150, (*QUICK.pairs, ("chat", "chat"), ("chat", "messages")))
+QUICK = Effort(0.6, 120, (("messages", "messages"), ("messages", "chat")))
+FULL = Effort(2.5, 200, (*QUICK.pairs, ("chat", "chat"), ("chat", "messages")))
 
 
 def run(coroutine: Coroutine[None, None, T]) -> T:

@@ -100,6 +100,8 @@ async def pace(request: Request, streams: int, cpu: Cpu) -> Result:
         await asyncio.sleep(PACE_S)
     await together
     _close(opened)
+    if words_after == words_before:
+        raise RuntimeError("streams ended before the last had begun: this machine is too busy")
     return _result(
         words_after - words_before, ended - began, cpu_after - cpu_before, tally.first_word_s
     )

@@ -1,36 +1,48 @@
 """The composition root: settings in, a wired gateway out. Nothing else knows all the parts."""
 
+import asyncio
 import contextlib
 import hashlib
 import os
 import secrets
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from tollbridge.app.alerts import Alerter, Webhook
 from tollbridge.app.directory import Directory
 from tollbridge.app.gateway import Gateway
 from tollbridge.app.ports import ModelServer
 from tollbridge.app.pulse import Pulse
 from tollbridge.app.settlement import Settler
-from tollbridge.config import DEMO_UPSTREAM, Config, ConfigError, parse_config
+from tollbridge.config import (
+    DEMO_UPSTREAM,
+    AlertsConfig,
+    Config,
+    ConfigError,
+    UpstreamConfig,
+    parse_config,
+)
 from tollbridge.ledger.pricing import price_book
 from tollbridge.routing.catalog import Catalog
 from tollbridge.server.asgi import Application
 from tollbridge.server.inbound import Receive, Scope, Send
+from tollbridge.storage.spool import FileSpool
 from tollbridge.storage.sqlite import SqliteStore
 from tollbridge.telemetry.logs import LogObserver
-from tollbridge.units import Millis
+from tollbridge.units import ALERT_LEVELS_DEFAULT, Millis
 from tollbridge.upstream.demo.upstream import DemoUpstream
 from tollbridge.upstream.http_client import HttpUpstream
 from tollbridge.upstream.model_server import CredentialedServer
 
+SPOOL_NAME = "spool"
 DATABASE_NAME = "tollbridge.sqlite3"
 CONFIG_NAME = "tollbridge.toml"
 SEAL_KEY_NAME = "seal.key"
 SEAL_KEY_BYTES = 32
+READY_AFTER_S = 0.005
 
 
 class Settings(NamedTuple):
@@ -54,15 +66,17 @@ def read_config(path: Path, environ: Mapping[str, str]) -> Config:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError("cannot be read: it is not UTF-8 text") from error
     return parse_config(text, environ)
 
 
-def open_store(data: Path) -> SqliteStore:
+def open_store(data: Path, alert_levels: Sequence[int] = ALERT_LEVELS_DEFAULT) -> SqliteStore:
     """The embedded database below the data folder, made if it is not there."""
     data.mkdir(parents=True, exist_ok=True)
-    return SqliteStore(data / DATABASE_NAME)
+    return SqliteStore(data / DATABASE_NAME, alert_levels=alert_levels)
 
 
 def read_seal_key(config: Config, data: Path) -> bytes:
@@ -97,13 +111,27 @@ def build_servers(config: Config, demo_pace_ms: float) -> Mapping[str, ModelServ
     return servers
 
 
+def build_webhook(config: AlertsConfig) -> Webhook | None:
+    """Where alerts go, if the file says so."""
+    if not config.webhook:
+        return None
+    scheme, rest = config.webhook.split("://", 1)
+    host, slash, path = rest.partition("/")
+    upstream = UpstreamConfig(
+        base_url=f"{scheme}://{host}", protocol="chat", first_byte_timeout_s=10.0
+    )
+    secret = config.secret.encode()
+    return Webhook(HttpUpstream.from_config(upstream), slash + path or "/", secret)
+
+
 def build_gateway(settings: Settings) -> Gateway:
     """Everything that one worker needs; starts nothing."""
     config = settings.config
-    store = open_store(settings.data)
+    store = open_store(settings.data, config.alerts.levels)
     observer = LogObserver(sys.stderr, clock)
-    settler = Settler(store, observer)
     worker_id = f"{os.getpid()}-{secrets.token_hex(8)}"
+    settler = Settler(store, observer, FileSpool(settings.data / SPOOL_NAME, worker_id))
+    alerter = Alerter(store, build_webhook(config.alerts), observer, clock)
     return Gateway(
         config=config,
         catalog=Catalog.of(config),
@@ -112,7 +140,7 @@ def build_gateway(settings: Settings) -> Gateway:
         store=store,
         servers=build_servers(config, settings.demo_pace_ms),
         observer=observer,
-        pulse=Pulse(store, settler, observer, worker_id, clock),
+        pulse=Pulse(store, settler, observer, worker_id, clock, alerter),
         settler=settler,
         clock=clock,
         entropy=secrets.token_bytes,
@@ -123,8 +151,9 @@ def build_gateway(settings: Settings) -> Gateway:
 class Worker:
     """One worker process's ASGI application: the lifespan builds it, requests use it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, ready: Callable[[], object]) -> None:
         self._settings = settings
+        self._ready = ready
         self._application: Application | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -143,6 +172,9 @@ class Worker:
         await gateway.pulse.start()
         self._application = Application(gateway)
         await send({"type": "lifespan.startup.complete"})
+        # The server listens, and hears signals, once the loop goes round again.
+        await asyncio.sleep(READY_AFTER_S)
+        self._ready()
         await receive()
         await gateway.pulse.drain()
         await gateway.pulse.stop()
@@ -152,6 +184,6 @@ class Worker:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-def load_worker(settings: Settings) -> Worker:
-    """What the HTTP server calls in each worker process."""
-    return Worker(settings)
+def load_worker(settings: Settings, ready: Callable[[], object]) -> Worker:
+    """What the HTTP server calls in each worker process; `ready` is called when it can answer."""
+    return Worker(settings, ready)

@@ -6,11 +6,12 @@ as `env:NAME` (taken from the environment) or in plain text, and is never part o
 """
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
-from tollbridge.units import BODY_BYTES_MAX_DEFAULT
+from tollbridge.units import ALERT_LEVELS_DEFAULT, BODY_BYTES_MAX_DEFAULT
 
 Protocol = Literal["messages", "chat"]
 """A wire protocol: Anthropic Messages or OpenAI Chat Completions."""
@@ -23,6 +24,27 @@ DEMO_UPSTREAM = "demo"
 """The name of the built-in upstream; needs no entry in the file."""
 
 
+WEIGHT_MAX = 1_000.0
+"""Credits per token; far above any price, and far below what would not fit the ledger."""
+
+_Port = Annotated[int, Meta(ge=0, le=65_535)]
+_AtLeastOne = Annotated[int, Meta(ge=1)]
+_Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+
+
+_WORDS = {
+    "Object contains unknown field": "there is no setting",
+    "Object missing required field": "it needs the setting",
+    "Expected `int` <= ": "must be at most ",
+    "Expected `int` >= ": "must be at least ",
+    "Expected `float` <= ": "must be at most ",
+    "Expected `float` >= ": "must be at least ",
+    "Expected `float` > ": "must be more than ",
+    "Expected `": "must be `",
+}
+"""What the decoding library says, and what a person is told."""
+
+
 class ConfigError(Exception):
     """The file cannot be used; the message names the setting and the remedy."""
 
@@ -31,14 +53,17 @@ class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Where and how the gateway listens."""
 
     host: str = "127.0.0.1"
-    port: int = 8787
+    port: _Port = 8787
     domain: str = ""
     """Environments are addressed as `<ENV_ID>.api.<domain>`; empty: only by their keys."""
-    workers: int = 1
-    body_bytes_max: int = BODY_BYTES_MAX_DEFAULT
+    workers: _AtLeastOne = 1
+    body_bytes_max: _AtLeastOne = BODY_BYTES_MAX_DEFAULT
     seal_key: str = ""
     """Authenticates what clients keep for an upstream between turns; every replica needs the same.
     Empty: a file in the data folder, made at the first start."""
+
+    def __repr__(self) -> str:
+        return f"ServerConfig(host={self.host!r}, port={self.port!r}, ...)"
 
 
 class UpstreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -50,10 +75,13 @@ class UpstreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     protocol: Protocol
     dialect: str = "generic"
     api_key: str = ""
-    connect_timeout_s: float = 5.0
-    first_byte_timeout_s: float = 120.0
-    idle_timeout_s: float = 300.0
-    connections_max: int = 512
+    connect_timeout_s: _Seconds = 5.0
+    first_byte_timeout_s: _Seconds = 120.0
+    idle_timeout_s: _Seconds = 300.0
+    connections_max: _AtLeastOne = 512
+
+    def __repr__(self) -> str:
+        return f"UpstreamConfig(base_url={self.base_url!r}, protocol={self.protocol!r}, ...)"
 
 
 class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -90,17 +118,32 @@ class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     targets: tuple[TargetConfig, ...]
     display_name: str = ""
-    context_window: int = 256_000
-    output_limit: int = 32_000
+    context_window: _AtLeastOne = 256_000
+    output_limit: _AtLeastOne = 32_000
     price: PriceConfig = PriceConfig()
     on_by_default: bool = False
     """Whether a new environment starts with this model switched on."""
+
+
+class AlertsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """When and where to tell that a pack runs out."""
+
+    levels: tuple[int, ...] = ALERT_LEVELS_DEFAULT
+    """Percent of a pack that are spent."""
+    webhook: str = ""
+    """A URL that is called with POST; empty: only the log tells."""
+    secret: str = ""
+    """Signs the calls, so that the receiver knows who called."""
+
+    def __repr__(self) -> str:
+        return f"AlertsConfig(levels={self.levels!r}, ...)"
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole file."""
 
     server: ServerConfig = ServerConfig()
+    alerts: AlertsConfig = AlertsConfig()
     upstreams: dict[str, UpstreamConfig] = {}
     models: dict[str, ModelConfig] = {}
 
@@ -115,8 +158,7 @@ def parse_config(text: str, environ: Mapping[str, str]) -> Config:
     try:
         config = msgspec.toml.decode(text, type=Config)
     except msgspec.DecodeError as error:
-        message = str(error).replace("Object contains unknown field", "unknown setting")
-        raise ConfigError(message.replace("`$.", "`")) from error
+        raise ConfigError(_in_words(str(error))) from error
     upstreams = {
         name: msgspec.structs.replace(
             upstream, api_key=_secret(upstream.api_key, f"upstreams.{name}.api_key", environ)
@@ -125,7 +167,12 @@ def parse_config(text: str, environ: Mapping[str, str]) -> Config:
     }
     seal_key = _secret(config.server.seal_key, "server.seal_key", environ)
     server = msgspec.structs.replace(config.server, seal_key=seal_key)
-    config = msgspec.structs.replace(config, upstreams=upstreams, server=server)
+    alerts = msgspec.structs.replace(
+        config.alerts,
+        webhook=_secret(config.alerts.webhook, "alerts.webhook", environ),
+        secret=_secret(config.alerts.secret, "alerts.secret", environ),
+    )
+    config = msgspec.structs.replace(config, upstreams=upstreams, server=server, alerts=alerts)
     check_config(config)
     return config
 
@@ -136,6 +183,7 @@ def check_config(config: Config) -> None:
     Raises:
         ConfigError: with the path of the setting and the remedy.
     """
+    _check_alerts(config.alerts)
     for name, upstream in config.upstreams.items():
         where = f"upstreams.{name}"
         if name == DEMO_UPSTREAM:
@@ -155,9 +203,16 @@ def check_config(config: Config) -> None:
                     f"{where}.targets[{index}].upstream: no upstream {target.upstream!r};"
                     f" known are {known}"
                 )
-        if model.output_limit < 1 or model.context_window < 1:
-            raise ConfigError(f"{where}: output_limit and context_window must be at least 1")
         _check_price(model.price, f"{where}.price")
+
+
+def _check_alerts(alerts: AlertsConfig) -> None:
+    if not all(1 <= level <= 100 for level in alerts.levels):
+        raise ConfigError("alerts.levels: percentages between 1 and 100")
+    if alerts.webhook and not alerts.webhook.startswith(("http://", "https://")):
+        raise ConfigError("alerts.webhook: must begin with http:// or https://")
+    if alerts.webhook and not alerts.secret:
+        raise ConfigError("alerts.secret: set one, for instance env:ALERT_SECRET; it signs calls")
 
 
 def _check_price(price: PriceConfig, where: str) -> None:
@@ -173,8 +228,20 @@ def _check_price(price: PriceConfig, where: str) -> None:
 def _check_weights(price: PriceConfig | TierConfig, where: str) -> None:
     for token_class in ("input", "cache_read", "cache_write", "output"):
         weight: float | None = getattr(price, token_class)
-        if weight is not None and (weight < 0 or round(weight, 6) != weight):
-            raise ConfigError(f"{where}.{token_class}: at least 0, with at most six decimals")
+        if weight is None:
+            continue
+        if not 0 <= weight <= WEIGHT_MAX or round(weight, 6) != weight:
+            raise ConfigError(
+                f"{where}.{token_class}: between 0 and {WEIGHT_MAX:g}, with at most six decimals"
+            )
+
+
+def _in_words(message: str) -> str:
+    """The decoder's message with the path of the setting first."""
+    reason, _, where = message.partition(" - at `$.")
+    for library, ours in _WORDS.items():
+        reason = reason.replace(library, ours)
+    return f"{where.rstrip('`')}: {reason}" if where else reason
 
 
 def _secret(value: str, where: str, environ: Mapping[str, str]) -> str:

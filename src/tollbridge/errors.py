@@ -4,8 +4,8 @@ Exception
 └── GatewayError          what a client may be told: a code, a sentence, perhaps a field
 
 Every `ErrorCode` has exactly one row in `PROBLEMS`. The `code` column is CloudBase's word where it
-has one (`cloudbase.md` section 6), so that its SDKs recognise it. The status, the type and the
-retryability follow `protocols.md` A.8, B.6 and C.7.
+has one, so that its SDKs recognise it. The status, the type and the retryability follow protocol
+notes A.8, B.6 and C.7.
 """
 
 import enum
@@ -16,6 +16,7 @@ class ErrorCode(enum.Enum):
     """Everything that can go wrong, from the client's point of view."""
 
     ROUTE_UNKNOWN = enum.auto()
+    RECEIPT_UNKNOWN = enum.auto()
     METHOD_NOT_ALLOWED = enum.auto()
     CREDENTIAL_MISSING = enum.auto()
     KEY_UNKNOWN = enum.auto()
@@ -69,6 +70,9 @@ _INVALID = "invalid_request_error"
 PROBLEMS: dict[ErrorCode, Problem] = {
     ErrorCode.ROUTE_UNKNOWN: Problem(
         "RESOURCE_NOT_FOUND", 404, "not_found_error", 404, _INVALID, "unknown_url", False
+    ),
+    ErrorCode.RECEIPT_UNKNOWN: Problem(
+        "RESOURCE_NOT_FOUND", 404, "not_found_error", 404, _INVALID, "receipt_not_found", False
     ),
     ErrorCode.METHOD_NOT_ALLOWED: Problem(
         "METHOD_NOT_ALLOWED", 405, _INVALID, 405, _INVALID, "method_not_allowed", False

@@ -36,8 +36,11 @@ RESPONSE_BYTES_MAX = 64 * MIB
 ERROR_BODY_BYTES_MAX = 64 * KIB
 """What is read of an upstream's error body."""
 
+RAW_USAGE_CHARS_MAX = 4_096
+"""What a usage record keeps of the usage in the upstream's own words."""
+
 HEARTBEAT_MS = Millis(10_000)
-"""Silence towards a streaming client before a heartbeat is sent (protocols.md C.9.6)."""
+"""Silence towards a streaming client before a heartbeat is sent (protocol notes C.9.6)."""
 
 CHECKPOINT_MS = Millis(2_000)
 """At most this much of a stream is lost to the ledger when the process is killed."""

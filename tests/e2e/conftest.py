@@ -19,6 +19,7 @@ UPSTREAMS: dict[str, tuple[str, Answer]] = {
     "chat-thinking": ("chat", ChatUpstream(api_key=UPSTREAM_KEY, thinks_unasked=True)),
 }
 """Model and upstream have the same name."""
+DIALECTS = {"chat": "openai", "chat-thinking": "generic"}
 SWITCHED_OFF = "switched-off"
 """A model that is deployed, and off in the first environment."""
 
@@ -36,7 +37,7 @@ def config_text(root_urls: dict[str, str]) -> str:
     parts = []
     for name, (protocol, _) in UPSTREAMS.items():
         base_url = root_urls[name] + ("/v1" if protocol == "chat" else "")
-        dialect = "generic" if protocol == "chat" else "anthropic"
+        dialect = DIALECTS.get(name, "anthropic")
         parts.append(
             f'[upstreams.{name}]\nbase_url = "{base_url}"\nprotocol = "{protocol}"\n'
             f'dialect = "{dialect}"\napi_key = "env:FAKE_KEY"\n'

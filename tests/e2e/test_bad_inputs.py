@@ -69,7 +69,7 @@ ONLY = {
         ),
     },
     CHAT: {
-        "tool-without-function": (body_of(tools=[{"type": "function"}]), "tools[0].function"),
+        "tool-without-function": (body_of(tools=[{"type": "function"}]), "tools[0]"),
         "tool-message-without-id": (
             body_of(messages=[*HELLO, {"role": "tool", "content": "x"}]),
             "messages[1].tool_call_id",

@@ -12,6 +12,10 @@ from tollbridge.routing.catalog import Model
 from tollbridge.translate.bridge import Ask
 from tollbridge.units import EnvId, Millis, RequestId, Tokens
 
+ROOM_MIN_TOKENS = 4_096
+"""The prompt is only estimated: an estimate that fills the window must not strangle the answer.
+The model's server knows better, and refuses what is really too long."""
+
 HELD_RETRY_AFTER_S = 2
 """What a client is told to wait for credits or a slot that requests under way are holding."""
 
@@ -34,8 +38,8 @@ REFUSALS: dict[Refusal, tuple[ErrorCode, str]] = {
     Refusal.KEY_HELD: (
         ErrorCode.CREDITS_HELD,
         (
-            "What is left of this API key's budget is held by requests under way; try again when they"
-            " have ended."
+            "What is left of this API key's budget is held by requests under way; try again when"
+            " they have ended."
         ),
     ),
     Refusal.EXHAUSTED: (
@@ -75,6 +79,9 @@ REFUSALS: dict[Refusal, tuple[ErrorCode, str]] = {
     ),
 }
 """What each refusal is to a client."""
+
+AWAY_RETRY_AFTER_S = 5
+"""What a client is told to wait for the database."""
 
 
 async def identify(
@@ -121,8 +128,12 @@ def admission(
     worker_id: str,
     now: Millis,
 ) -> Admission:
-    """What to ask of the ledger: the output is bounded by the client, the model and its window."""
-    limit = min(model.output_limit, max(1, model.context_window - ask.input_estimate))
+    """What to ask of the ledger: the output is bounded by the client, the model and its window.
+
+    Client and ledger mean all choices together, the model's limits are those of each.
+    """
+    room = max(model.context_window - ask.input_estimate, ROOM_MIN_TOKENS)
+    limit = min(model.output_limit, room) * ask.choices
     output = limit if ask.max_tokens is None else min(ask.max_tokens, limit)
     return Admission(
         request_id=request_id,
@@ -141,6 +152,15 @@ def admission(
         key_limits=record.limits,
         key_budgeted=record.budgeted,
         key_expires_at=record.expires_at,
+    )
+
+
+def ledger_away() -> GatewayError:
+    """The database cannot be asked, and nothing is served that cannot be charged."""
+    return GatewayError(
+        ErrorCode.LEDGER_UNAVAILABLE,
+        "The ledger's database is away; try again.",
+        retry_after_s=AWAY_RETRY_AFTER_S,
     )
 
 

@@ -21,10 +21,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from tollbridge.access.keys import hash_key
-from tollbridge.app.admission import admission, identify, refused
+from tollbridge.app.admission import admission, identify, ledger_away, refused
 from tollbridge.app.gateway import Gateway
-from tollbridge.app.ports import Call, Client, KeyRecord, UpstreamReply
-from tollbridge.app.relay import Relay, from_upstream, linger, read_whole
+from tollbridge.app.ports import Call, Client, KeyRecord, StoreUnavailableError, UpstreamReply
+from tollbridge.app.relay import Relay, from_upstream, linger, read_error, read_whole
 from tollbridge.config import Protocol
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.ledger.model import Checkpoint, Hold, Refusal, Settlement
@@ -35,7 +35,8 @@ from tollbridge.translate.asks import read_ask
 from tollbridge.translate.bridge import Ask, Bridge, Identity, Reply, StreamBridge, UpstreamTerms
 from tollbridge.translate.failures import error_status, failure_from_upstream
 from tollbridge.translate.pairs import open_bridge
-from tollbridge.units import ERROR_BODY_BYTES_MAX, RESPONSE_BYTES_MAX, EnvId, RequestId
+from tollbridge.translate.usage_tap import UsageTap
+from tollbridge.units import RESPONSE_BYTES_MAX, EnvId, RequestId, Tokens
 from tollbridge.usage import TokenUsage
 
 ADMIT_TRIES = 5
@@ -65,6 +66,8 @@ class Exchange:
     _record: KeyRecord
     _ask: Ask
     _model: Model
+    _wanted: Tokens
+    """The output that the hold was asked to pay for."""
     _hold: Hold
     _identity: Identity
 
@@ -84,6 +87,7 @@ class Exchange:
         self._bridge: Bridge | None = None
         self._stream: StreamBridge | None = None
         self._reply: Reply | None = None
+        self._tap = UsageTap()
 
     async def run(self) -> None:
         """From the presented key to the settled charge.
@@ -95,10 +99,12 @@ class Exchange:
         try:
             await self._open()
         except GatewayError as error:
-            gateway.observer.request_refused(
-                self._inbound.request_id, self._inbound.protocol, error
-            )
+            self._refused(error)
             raise
+        except StoreUnavailableError as error:
+            away = ledger_away()
+            self._refused(away)
+            raise away from error
         failure: GatewayError | None = None
         finished = False
         self._task = asyncio.current_task()
@@ -110,25 +116,34 @@ class Exchange:
         except GatewayError as error:
             failure = error
         except asyncio.CancelledError:
-            if self._interrupted:
+            if not (self._gone or self._interrupted):
+                raise
+            # Clients hang up as soon as they have read the last event: that is a good end too.
+            finished = relay.complete
+            if self._interrupted and not finished:
                 failure = GatewayError(
                     ErrorCode.UPSTREAM_OVERLOADED, "The gateway is stopping; send it again."
                 )
-            elif not self._gone:
+        except Exception as error:
+            if not relay.head_sent:
                 raise
+            gateway.observer.trouble(f"bug in {self._inbound.request_id}", error)
+            failure = GatewayError(
+                ErrorCode.INTERNAL, "Something went wrong in the gateway, in the middle of this."
+            )
         finally:
             self._client.unwatch()
             gateway.pulse.live.discard(self)
             amount = await self._settle(finished=finished, failure=failure)
-        if self._gone:
-            return
+        if not self._gone:
+            await self._end(failure, amount)
+
+    async def _end(self, failure: GatewayError | None, amount: int | None) -> None:
         if failure is not None:
-            if not relay.head_sent:
+            if not self._relay.head_sent:
                 raise failure
-            if self._interrupted or not relay.delivered:
-                await relay.fail(failure)
-            await self._client.finish()
-        elif self._reply is None:
+            await self._relay.fail(failure)
+        if self._reply is None:
             await self._client.finish()
         else:
             head = [*self._head(), ("content-type", "application/json")]
@@ -153,24 +168,44 @@ class Exchange:
                 if await gateway.directory.is_current(key_hash, record):
                     raise
                 continue
-            book = gateway.prices[model.name]
-            now = gateway.clock()
-            held = await gateway.store.admit(
-                admission(
-                    inbound.request_id, record, ask, model, book,
-                    inbound.protocol, gateway.pulse.worker_id, now,
-                )
-            )  # fmt: skip
+            self._record, self._model = record, model
+            held = await self._admit()
             if held is Refusal.STALE:
                 gateway.directory.forget(key_hash)
             elif isinstance(held, Refusal):
-                raise refused(held, now)
+                raise refused(held, gateway.clock())
             else:
-                self._record, self._model, self._hold = record, model, held
+                self._hold = held
                 message_id = gateway.entropy(12).hex()
-                self._identity = Identity(inbound.request_id, message_id, self._started_at // 1000)
+                self._identity = Identity(
+                    inbound.request_id, message_id, self._started_at // 1000, gateway.seal_key
+                )
                 return
-        raise refused(Refusal.STALE, self._started_at)
+        raise refused(Refusal.STALE, gateway.clock())
+
+    async def _admit(self) -> Hold | Refusal:
+        gateway, model = self._gateway, self._model
+        asked = admission(
+            self._inbound.request_id,
+            self._record,
+            self._ask,
+            model,
+            gateway.prices[model.name],
+            self._inbound.protocol,
+            gateway.pulse.worker_id,
+            gateway.clock(),
+        )
+        self._wanted = asked.need.output_tokens
+        try:
+            return await gateway.store.admit(asked)
+        except asyncio.CancelledError:
+            # Nobody knows whether the hold was placed; if it was, it must not stay.
+            await self._settle(finished=False, failure=None)
+            raise
+
+    def _refused(self, error: GatewayError) -> None:
+        inbound = self._inbound
+        self._gateway.observer.request_refused(inbound.request_id, inbound.protocol, error)
 
     # 5 attempt, 6 send
 
@@ -192,6 +227,7 @@ class Exchange:
         inbound, ask = self._inbound, self._ask
         bridge = open_bridge(inbound.protocol, target.protocol, ask, self._body, self._identity)
         self._target, self._bridge, self._stream = target, bridge, None
+        self._tap = UsageTap()
         body = bridge.request(UpstreamTerms(target.model, target.dialect, self._hold.output_tokens))
         call = Call(PATHS[target.protocol], body, ask.stream, inbound.headers, bridge.pin_version)
         reply = await from_upstream(self._gateway.servers[target.upstream].send(call))
@@ -201,31 +237,35 @@ class Exchange:
                 raise await self._failure(target, reply)
             if not ask.stream:
                 whole = await from_upstream(read_whole(reply, RESPONSE_BYTES_MAX))
+                self._tap.whole(whole)
                 self._reply = bridge.reply(whole)
                 return
             if reply.headers.get("content-type", "").startswith("application/json"):
                 raise await self._failure(target, reply)
             self._stream = bridge.stream()
-            await self._relay.stream(reply, self._stream)
+            await self._relay.stream(reply, self._stream, self._tap)
             await linger(reply)
         finally:
             reply.abort()
 
     async def _failure(self, target: Target, reply: UpstreamReply) -> GatewayError:
-        body = await from_upstream(read_whole(reply, ERROR_BODY_BYTES_MAX))
+        body = await read_error(reply)
         return failure_from_upstream(target.protocol, reply.status, reply.headers, body)
 
     # 8 settle, 9 record
 
     async def _settle(self, *, finished: bool, failure: GatewayError | None) -> int | None:
         gateway, record, ask, model = self._gateway, self._record, self._ask, self._model
+        reported, counted = self._usage()
         if finished:
             outcome = Outcome.FINISHED
-        elif self._relay.delivered or (self._gone and self._target is not None):
-            outcome = Outcome.CLIENT_GONE if self._gone else Outcome.FAILED_MIDWAY
+        elif self._gone and self._target is not None:
+            outcome = Outcome.CLIENT_GONE
+        elif self._relay.delivered and counted.output:
+            outcome = Outcome.FAILED_MIDWAY
         else:
             outcome = Outcome.FAILED_EARLY
-        usage, provenance = charge(outcome, *self._usage())
+        usage, provenance = charge(outcome, reported, counted)
         book = gateway.prices[model.name]
         settlement = Settlement(
             request_id=self._inbound.request_id,
@@ -243,12 +283,16 @@ class Exchange:
             provenance=provenance,
             outcome=outcome,
             price_version=book.version,
+            raw_usage=self._tap.text(),
         )
-        settled = await gateway.settler.settle(settlement)
-        status = 499 if self._gone else 200
+        status = 499 if self._gone and not finished else 200
         if failure is not None and not self._relay.head_sent:
             status = error_status(self._inbound.protocol, failure)
-        gateway.observer.exchange_ended(settlement, status, failure.code.name if failure else None)
+        try:
+            settled = await gateway.settler.settle(settlement)
+        finally:
+            code = failure.code.name if failure else None
+            gateway.observer.exchange_ended(settlement, status, code)
         return settled.amount if settled else None
 
     def _usage(self) -> tuple[TokenUsage | None, TokenUsage]:
@@ -281,7 +325,7 @@ class Exchange:
     def keep_alive(self) -> None:
         """Send a heartbeat; only a stream can bear one."""
         if self._ask.stream:
-            self._beating = asyncio.ensure_future(self._relay.heartbeat())
+            self._relay.keep_alive()
 
     def interrupt(self) -> None:
         """The gateway is stopping."""
@@ -311,6 +355,6 @@ class Exchange:
         if self._bridge is not None and self._bridge.dropped:
             head.append(("x-tollbridge-dropped", ", ".join(self._bridge.dropped)))
         asked = self._ask.max_tokens
-        if asked is not None and self._hold.output_tokens < asked:
+        if self._hold.output_tokens < (self._wanted if asked is None else asked):
             head.append(("x-tollbridge-max-tokens", str(self._hold.output_tokens)))
         return head

@@ -1,7 +1,7 @@
 """What lives as long as the process: wired once by `bootstrap`, handed to every exchange."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tollbridge.app.directory import Directory
 from tollbridge.app.ports import AccountStore, Clock, Entropy, ModelServer, Observer
@@ -27,5 +27,5 @@ class Gateway:
     settler: Settler
     clock: Clock
     entropy: Entropy
-    seal_key: bytes
+    seal_key: bytes = field(repr=False)
     """See `config.ServerConfig.seal_key`."""

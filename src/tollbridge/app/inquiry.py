@@ -5,16 +5,16 @@ from collections.abc import Sequence
 import msgspec
 
 from tollbridge.access.keys import hash_key
-from tollbridge.app.admission import identify
+from tollbridge.app.admission import identify, ledger_away
 from tollbridge.app.exchange import Inbound
 from tollbridge.app.gateway import Gateway
-from tollbridge.app.ports import Call, KeyRecord, StoreUnavailableError
+from tollbridge.app.ports import Call, KeyRecord, Receipt, StoreUnavailableError
 from tollbridge.app.relay import from_upstream, read_whole
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.routing.catalog import Model, Target
 from tollbridge.translate.asks import read_count
 from tollbridge.translate.members import read_members, write_member
-from tollbridge.units import ERROR_BODY_BYTES_MAX, EnvId
+from tollbridge.units import ERROR_BODY_BYTES_MAX, EnvId, RequestId
 from tollbridge.wire.codec import encode
 
 COUNT_PATH = "/v1/messages/count_tokens"
@@ -64,6 +64,25 @@ class Inquiry:
             {"input_tokens": asked.input_estimate if exact is None else exact}
         )
 
+    async def receipt(self, inbound: Inbound, request_id: str) -> Receipt:
+        """What an exchange of the key's environment was charged, and why.
+
+        Raises:
+            GatewayError: for a bad key; RECEIPT_UNKNOWN, also for those of other environments and
+                for exchanges that have not ended.
+        """
+        record = await self._current(inbound)
+        try:
+            receipt = await self._gateway.store.receipt(record.env_id, RequestId(request_id))
+        except StoreUnavailableError as error:
+            raise ledger_away() from error
+        if receipt is None:
+            raise GatewayError(
+                ErrorCode.RECEIPT_UNKNOWN,
+                f"This environment has no ended request {request_id[:100]!r}.",
+            )
+        return receipt
+
     async def ready(self) -> None:
         """Whether requests can be admitted.
 
@@ -73,19 +92,20 @@ class Inquiry:
         try:
             await self._gateway.store.generation(EnvId(""))
         except StoreUnavailableError as error:
-            raise GatewayError(
-                ErrorCode.LEDGER_UNAVAILABLE, "The ledger's database is away."
-            ) from error
+            raise ledger_away() from error
 
     async def _current(self, inbound: Inbound) -> KeyRecord:
         """The key's record as it is now: no admission will confirm it later."""
         directory = self._gateway.directory
         key_hash = hash_key(inbound.presented_key())
         now = self._gateway.clock()
-        record = await identify(directory, key_hash, inbound.env_id, now)
-        if await directory.is_current(key_hash, record):
-            return record
-        return await identify(directory, key_hash, inbound.env_id, now)
+        try:
+            record = await identify(directory, key_hash, inbound.env_id, now)
+            if not await directory.is_current(key_hash, record):
+                record = await identify(directory, key_hash, inbound.env_id, now)
+        except StoreUnavailableError as error:
+            raise ledger_away() from error
+        return record
 
     async def _upstream_count(self, inbound: Inbound, body: bytes, target: Target) -> int | None:
         if target.protocol != "messages":
@@ -95,7 +115,10 @@ class Inquiry:
         call = Call(COUNT_PATH, encode(members), False, inbound.headers)
         try:
             reply = await from_upstream(self._gateway.servers[target.upstream].send(call))
-            whole = await from_upstream(read_whole(reply, ERROR_BODY_BYTES_MAX))
+            try:
+                whole = await from_upstream(read_whole(reply, ERROR_BODY_BYTES_MAX))
+            finally:
+                reply.abort()
             return _count.decode(whole).input_tokens if reply.status == 200 else None
-        except (GatewayError, msgspec.DecodeError):
+        except (GatewayError, msgspec.DecodeError, UnicodeDecodeError):
             return None

@@ -145,6 +145,28 @@ class AccountStore(Protocol):
         """Give up the lease and close the database."""
 
 
+class Spool(Protocol):
+    """Settlements that wait for the database, kept where they outlive the process.
+
+    Every method may raise `OSError`.
+    """
+
+    def keep(self, settlement: Settlement) -> None:
+        """Durable when it returns. Called from a thread: it waits for a disk."""
+
+    def adopt(self) -> Sequence[Settlement]:
+        """What dead workers kept, and nobody else gets now."""
+
+    def clear(self) -> None:
+        """All that was kept and adopted is on the ledger."""
+
+    def reject(self, settlement: Settlement, reason: str) -> None:
+        """Set one aside that the ledger does not take."""
+
+    def close(self) -> None:
+        """What is still kept is left to the next worker."""
+
+
 class KeyInfo(msgspec.Struct, frozen=True, kw_only=True):
     """A key as it is listed: never the key itself."""
 
@@ -414,6 +436,9 @@ class Observer(Protocol):
 
     def request_refused(self, request_id: str, protocol: str, error: GatewayError) -> None:
         """One call for each request that was refused before it was admitted."""
+
+    def pack_reached(self, alert: Alert) -> None:
+        """One call for each level of a pack, by the worker that delivers the alert."""
 
     def trouble(self, what: str, error: BaseException) -> None:
         """Something an operator should look at; no request may be to blame."""

@@ -5,12 +5,14 @@ Streams cost no timer of their own. Each has an entry in `live`; the tick looks 
 
 import asyncio
 import contextlib
+from collections.abc import Coroutine
 from typing import Protocol
 
+from tollbridge.app.alerts import Alerter
 from tollbridge.app.ports import AccountStore, Clock, Observer, StoreUnavailableError
 from tollbridge.app.settlement import Settler
 from tollbridge.ledger.model import Checkpoint
-from tollbridge.units import CHECKPOINT_MS, HEARTBEAT_MS, LEASE_MS
+from tollbridge.units import CHECKPOINT_MS, HEARTBEAT_MS, LEASE_MS, Millis
 
 TICK_S = 1.0
 DRAIN_S = 20.0
@@ -18,7 +20,8 @@ DRAIN_S = 20.0
 DRAIN_STEP_S = 0.02
 _CHECKPOINT_TICKS = CHECKPOINT_MS // 1000
 _HEARTBEAT_TICKS = HEARTBEAT_MS // 1000
-_SWEEP_TICKS = LEASE_MS // 2000
+_ALERT_TICKS = 2
+_SWEEP_TICKS = 2 * _CHECKPOINT_TICKS
 
 
 class Live(Protocol):
@@ -32,7 +35,7 @@ class Live(Protocol):
         """How far it is; None: nothing that costs anything has happened yet."""
 
     def keep_alive(self) -> None:
-        """Break the silence, if this exchange can; must not wait."""
+        """Break the silence, if this exchange can; must not wait and never raises."""
 
     def interrupt(self) -> None:
         """End it now, with an error to the client."""
@@ -48,6 +51,7 @@ class Pulse:
         observer: Observer,
         worker_id: str,
         clock: Clock,
+        alerter: Alerter | None = None,
     ) -> None:
         self.worker_id = worker_id
         self.live: set[Live] = set()
@@ -56,11 +60,21 @@ class Pulse:
         self._settler = settler
         self._observer = observer
         self._clock = clock
+        self._alerter = alerter
         self._task: asyncio.Task[None] | None = None
+        self._chores: asyncio.Task[None] | None = None
+        self._checkpoint_tick = _CHECKPOINT_TICKS
+        self._sweep_tick = 0
+        self._renewed_at = Millis(0)
+        self._sweep_from = Millis(0)
 
     async def start(self) -> None:
         """Take the lease before the first admission, then tick."""
-        await self._store.checkpoint(self.worker_id, (), self._clock())
+        self._renewed_at = self._clock()
+        await self._store.checkpoint(self.worker_id, (), self._renewed_at)
+        # What dead workers spooled comes before any sweeper sees their holds.
+        self._settler.adopt()
+        await self._careful(self._settler.retry())
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def drain(self) -> None:
@@ -71,35 +85,73 @@ class Pulse:
         deadline = asyncio.get_running_loop().time() + DRAIN_S
         while self.live and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(DRAIN_STEP_S)
-        for live in list(self.live):
-            live.interrupt()
-        while self.live:  # noqa: ASYNC110
+        while self.live:
+            for live in list(self.live):
+                live.interrupt()
             await asyncio.sleep(DRAIN_STEP_S)
 
     async def stop(self) -> None:
-        """Stop ticking."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        """Stop ticking, and settle what still waits if the database is there."""
+        for task in (self._task, self._chores):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+        if self._alerter is not None:
+            await self._alerter.stop()
+        await self._careful(self._settler.retry())
+        self._settler.close()
 
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
-            self.tick += 1
-            try:
-                await self._once()
-            except StoreUnavailableError as error:
-                # The streams go on; the lease is renewed when the database is back.
-                self._observer.trouble("the database is away", error)
+            self._beat()
 
-    async def _once(self) -> None:
-        silent = [live for live in self.live if self.tick - live.beat >= _HEARTBEAT_TICKS]
-        for live in silent:
+    def _beat(self) -> None:
+        self.tick += 1
+        for live in [live for live in self.live if self.tick - live.beat >= _HEARTBEAT_TICKS]:
             live.keep_alive()
-        if self.tick % _CHECKPOINT_TICKS == 0:
-            checkpoints = [c for live in self.live if (c := live.checkpoint()) is not None]
-            await self._store.checkpoint(self.worker_id, checkpoints, self._clock())
+        if self._alerter is not None and self.tick % _ALERT_TICKS == 0:
+            self._alerter.wake()
+        # A database that hangs must not keep the heartbeats waiting.
+        if self._chores is None or self._chores.done():
+            self._chores = asyncio.ensure_future(self._careful(self._keep_accounts(self.tick)))
+
+    async def _careful(self, work: Coroutine[None, None, None]) -> None:
+        try:
+            await work
+        except StoreUnavailableError as error:
+            # The streams go on; the lease is renewed when the database is back.
+            self._observer.trouble("the database is away", error)
+        except Exception as error:  # noqa: BLE001  # without the next tick all holds would be lost
+            self._observer.trouble("bug in the tick of the worker", error)
+
+    async def _keep_accounts(self, tick: int) -> None:
         await self._settler.retry()
-        if self.tick % _SWEEP_TICKS == 1:
-            await self._store.sweep(self._clock())
+        if tick < self._checkpoint_tick:
+            return
+        self._checkpoint_tick = tick + _CHECKPOINT_TICKS
+        await self._renew()
+        if tick >= self._sweep_tick and self._renewed_at >= self._sweep_from:
+            self._sweep_tick = tick + _SWEEP_TICKS
+            await self._store.sweep(self._renewed_at)
+
+    async def _renew(self) -> None:
+        now = self._clock()
+        await self._store.checkpoint(self.worker_id, self._checkpoints(), now)
+        if now - self._renewed_at >= LEASE_MS // 2:
+            # The database or this machine was away: others, alive as we are, need time to renew.
+            self._sweep_from = Millis(now + LEASE_MS)
+        self._renewed_at = now
+
+    def _checkpoints(self) -> list[Checkpoint]:
+        checkpoints = []
+        for live in self.live:
+            try:
+                checkpoint = live.checkpoint()
+            except Exception as error:  # noqa: BLE001  # the lease is everybody's
+                self._observer.trouble("bug in a checkpoint", error)
+            else:
+                if checkpoint is not None:
+                    checkpoints.append(checkpoint)
+        return checkpoints

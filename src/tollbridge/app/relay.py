@@ -1,6 +1,7 @@
 """The client's side of one answer: its head, its body, its heartbeats."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
@@ -11,7 +12,8 @@ from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.bridge import StreamBridge
 from tollbridge.translate.failures import stream_error
 from tollbridge.translate.relay import PING
-from tollbridge.units import RequestId
+from tollbridge.translate.usage_tap import UsageTap
+from tollbridge.units import ERROR_BODY_BYTES_MAX, RequestId
 from tollbridge.wire.sse import COMMENT_HEARTBEAT
 
 T = TypeVar("T")
@@ -28,7 +30,8 @@ class Relay:
 
     `head_sent`: a status has gone out, so that errors must travel inside the stream.
     `delivered`: the client has received something of an answer, so that no other upstream may be
-    tried. Heartbeats send a head but deliver nothing. `beat`: the tick of the last write.
+    tried. Heartbeats send a head but deliver nothing. `complete`: the client has received all of
+    it. `told`: the client has received the error that ends it. `beat`: the tick of the last write.
     """
 
     def __init__(
@@ -41,6 +44,8 @@ class Relay:
     ) -> None:
         self.head_sent = False
         self.delivered = False
+        self.complete = False
+        self.told = False
         self.beat = pulse.tick
         self._client = client
         self._pulse = pulse
@@ -49,21 +54,21 @@ class Relay:
         self._head = head
         self._lock = asyncio.Lock()
 
-    async def stream(self, reply: UpstreamReply, stream: StreamBridge) -> None:
+    async def stream(
+        self, reply: UpstreamReply, stream: StreamBridge, tap: UsageTap | None = None
+    ) -> None:
         """From the upstream's first event to its last.
 
         Raises:
-            GatewayError: the stream ended in an error. If something was delivered before, the
-                client has been told.
+            GatewayError: the stream ended in an error; `told` says whether the client knows.
         """
         while not stream.finished:
             try:
                 data = await reply.read()
             except UpstreamError as error:
-                failure = _broken(error)
-                if self.delivered:
-                    await self.write(self._error(failure))
-                raise failure from None
+                raise _broken(error) from None
+            if tap is not None:
+                tap.feed(data)
             out = stream.feed(data) if data else stream.close()
             if stream.failure is not None and not self.delivered:
                 raise stream.failure
@@ -71,33 +76,39 @@ class Relay:
                 self.delivered = True
                 await self.write(out)
             if stream.failure is not None:
+                self.told = True
                 raise stream.failure
             if not data:
-                return
+                break
         out = stream.close()
         if out:
             await self.write(out)
+        self.complete = True
 
     async def write(self, data: bytes) -> None:
         """Send bytes, after the head if it has not gone out yet."""
         async with self._lock:
-            self.beat = self._pulse.tick
             if not self.head_sent:
                 self.head_sent = True
                 await self._client.start(200, self._head())
             await self._client.write(data)
+            self.beat = self._pulse.tick
 
-    async def heartbeat(self) -> None:
-        """Break the silence, unless a write is waiting for a slow client anyway."""
-        if not self._lock.locked():
+    def keep_alive(self) -> None:
+        """Break the silence, unless a write is waiting for a slow client or the end was sent."""
+        if not self._lock.locked() and not self.complete:
+            self._beating = asyncio.ensure_future(self._heartbeat())
+
+    async def _heartbeat(self) -> None:
+        # A client that cannot be written to is found gone by the exchange itself.
+        with contextlib.suppress(OSError):
             await self.write(HEARTBEATS[self._protocol])
 
     async def fail(self, error: GatewayError) -> None:
-        """Tell an error inside a stream that has delivered nothing but heartbeats."""
-        await self.write(self._error(error))
-
-    def _error(self, error: GatewayError) -> bytes:
-        return stream_error(self._protocol, error, self._request_id)
+        """Tell an error inside the stream, unless it has been told."""
+        if not self.told:
+            self.told = True
+            await self.write(stream_error(self._protocol, error, self._request_id))
 
 
 async def from_upstream(call: Awaitable[T]) -> T:
@@ -125,6 +136,15 @@ async def read_whole(reply: UpstreamReply, bytes_max: int) -> bytes:
             )
         parts.append(data)
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def read_error(reply: UpstreamReply) -> bytes:
+    """As much of an error's body as comes and fits: the status counts even without it."""
+    body = b""
+    with contextlib.suppress(UpstreamError):
+        while len(body) < ERROR_BODY_BYTES_MAX and (data := await reply.read()):
+            body += data
+    return body
 
 
 async def linger(reply: UpstreamReply) -> None:

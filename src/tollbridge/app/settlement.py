@@ -1,31 +1,58 @@
 """The end of an exchange on the ledger: exactly once, whatever else fails."""
 
+import asyncio
 from collections import deque
 
-from tollbridge.app.ports import AccountStore, Observer, StoreUnavailableError
+from tollbridge.app.ports import (
+    AccountStore,
+    Observer,
+    SettlementConflictError,
+    Spool,
+    StoreUnavailableError,
+    UnknownHoldError,
+)
 from tollbridge.ledger.model import Settled, Settlement
 
 
 class Settler:
     """Settles, and keeps for later what could not be settled because the database was away.
 
-    While anything waits here no new request is admitted by this worker: the database is away, and
-    admissions fail closed by themselves.
+    What waits is in the spool too, so that it survives this process. New requests are refused
+    meanwhile without anybody's doing: an admission needs the same database.
     """
 
-    def __init__(self, store: AccountStore, observer: Observer) -> None:
+    def __init__(self, store: AccountStore, observer: Observer, spool: Spool) -> None:
         self.waiting: deque[Settlement] = deque()
         self._store = store
         self._observer = observer
+        self._spool = spool
+        self._spooled = False
+        self._keeping = 0
+
+    def adopt(self) -> None:
+        """Take over what dead workers left in the spool; the next `retry` settles it."""
+        adopted = self._spool.adopt()
+        self.waiting.extend(adopted)
+        self._spooled = self._spooled or bool(adopted)
 
     async def settle(self, settlement: Settlement) -> Settled | None:
-        """Commit the settlement; None: the database is away, it will be committed later."""
+        """Commit the settlement; None: it will be committed later, or the ledger knows better.
+
+        A caller that is cancelled meanwhile need not come back: a settlement is idempotent, so it
+        is simply done again by the next `retry`.
+        """
         try:
             return await self._store.settle(settlement)
         except StoreUnavailableError as error:
             self._observer.trouble("a settlement waits for the database", error)
             self.waiting.append(settlement)
-            return None
+            await self._keep(settlement)
+        except asyncio.CancelledError:
+            self.waiting.append(settlement)
+            raise
+        except (UnknownHoldError, SettlementConflictError) as error:
+            self._reject(settlement, error)
+        return None
 
     async def retry(self) -> None:
         """Settle what waits, oldest first.
@@ -33,6 +60,38 @@ class Settler:
         Raises:
             StoreUnavailableError: the database is still away.
         """
-        while self.waiting:
-            await self._store.settle(self.waiting[0])
-            self.waiting.popleft()
+        for _ in range(len(self.waiting)):
+            settlement = self.waiting.popleft()
+            try:
+                await self._store.settle(settlement)
+            except (StoreUnavailableError, asyncio.CancelledError):
+                self.waiting.appendleft(settlement)
+                raise
+            except (UnknownHoldError, SettlementConflictError) as error:
+                self._reject(settlement, error)
+        if self._spooled and not self.waiting and not self._keeping:
+            self._spooled = False
+            self._spool.clear()
+
+    def close(self) -> None:
+        """What still waits is in the spool, for the next worker."""
+        self._spool.close()
+
+    async def _keep(self, settlement: Settlement) -> None:
+        """A disk that fails is told; the settlement still waits in memory."""
+        self._spooled = True
+        self._keeping += 1
+        try:
+            await asyncio.to_thread(self._spool.keep, settlement)
+        except OSError as error:
+            self._observer.trouble("a settlement could not be spooled", error)
+        finally:
+            self._keeping -= 1
+
+    def _reject(self, settlement: Settlement, error: Exception) -> None:
+        """The client has had its answer; only the operator can look into this."""
+        self._observer.trouble("a settlement does not fit the ledger", error)
+        try:
+            self._spool.reject(settlement, str(error))
+        except OSError as failed:
+            self._observer.trouble("a settlement could not be set aside", failed)

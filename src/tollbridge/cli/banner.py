@@ -62,6 +62,9 @@ def banner(opening: Opening) -> str:
         f"  Balance                 {credits_text(opening.available)} credits",
         f"  Models                  {', '.join(opening.models) or 'none is switched on'}",
     ]
+    if opening.domain:
+        address = f"https://{opening.environment}.api.{opening.domain}/v1/ai/{OPERATOR_GROUP}"
+        lines.insert(2, f"  and behind your proxy   {address}")
     if opening.demo_models:
         lines += ["", DEMO_NOTE.format(models=", ".join(opening.demo_models))]
     return "\n".join([*lines, "", *_blocks(opening, key, model), ""])

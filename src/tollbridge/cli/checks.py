@@ -9,16 +9,17 @@ from pathlib import Path
 import msgspec
 import typer
 
-from tollbridge.app.ports import UpstreamError, UpstreamRequest
-from tollbridge.bootstrap import DATABASE_NAME, read_config
+from tollbridge.app.ports import StoreUnavailableError, UpstreamError, UpstreamRequest
+from tollbridge.bootstrap import DATABASE_NAME, open_store, read_config
 from tollbridge.cli.context import DEFAULT_DATA, ConfigFile, Data, Json
 from tollbridge.cli.deployment import deployed
 from tollbridge.cli.output import fail, print_rows, say
 from tollbridge.config import ConfigError, UpstreamConfig
+from tollbridge.storage.sqlite import SchemaVersionError
 from tollbridge.upstream.headers import request_headers
 from tollbridge.upstream.http_client import HttpUpstream
 
-config_app = typer.Typer(no_args_is_help=True, help="The operator's file.")
+config_app = typer.Typer(no_args_is_help=True, help="Check the operator's file, tollbridge.toml.")
 
 
 @config_app.callback()
@@ -34,9 +35,10 @@ def check(
     try:
         config = read_config(path, os.environ)
     except ConfigError as error:
-        fail(f"{path}: {error}", as_json=as_json)
+        fail(f"{path}: {error}; mend it and check again", as_json=as_json)
     say(
-        f"{path} is good: {len(config.upstreams)} upstreams, {len(config.models)} models.",
+        f"{path} is good. Upstreams: {', '.join(config.upstreams) or 'none'}."
+        f" Models: {', '.join(config.models) or 'none'}.",
         {"ok": True, "upstreams": list(config.upstreams), "models": list(config.models)},
         as_json=as_json,
     )
@@ -45,12 +47,9 @@ def check(
 def doctor(config: ConfigFile = None, data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
     """Look at what a gateway needs: Python, the database, the models, the upstreams."""
     what = deployed(config, as_json=as_json)
-    database = data / DATABASE_NAME
     rows = [
         _finding("python", sys.version_info >= (3, 11), sys.version.split()[0]),
-        _finding(
-            "database", True, str(database) if database.exists() else "none yet: `serve` makes it"
-        ),
+        _database(data),
         _finding("models", bool(what.models), ", ".join(what.models) or "none is deployed"),
     ]
     rows += asyncio.run(_upstreams(what.upstreams))
@@ -64,6 +63,21 @@ Row = dict[str, str | int | None]
 
 def _finding(what: str, good: bool, detail: str) -> Row:
     return {"what": what, "state": "good" if good else "bad", "detail": detail}
+
+
+def _database(data: Path) -> Row:
+    path = data / DATABASE_NAME
+    try:
+        if not path.exists():
+            return _finding("database", not data.is_file(), "none yet: `serve` makes it")
+        asyncio.run(_open_and_close(data))
+    except (SchemaVersionError, StoreUnavailableError, OSError) as error:
+        return _finding("database", False, f"{path}: {error}")
+    return _finding("database", True, str(path))
+
+
+async def _open_and_close(data: Path) -> None:
+    await open_store(data).close("")
 
 
 async def _upstreams(upstreams: Mapping[str, UpstreamConfig]) -> list[Row]:
@@ -83,4 +97,5 @@ async def _upstream(name: str, config: UpstreamConfig) -> Row:
     finally:
         await upstream.close()
     good = reply.status in (200, 404)  # not every server lists its models
-    return _finding(f"upstream {name}", good, f"answers {reply.status}")
+    refused = ": its api_key is refused" if reply.status in (401, 403) else ""
+    return _finding(f"upstream {name}", good, f"answers {reply.status}{refused}")

@@ -1,12 +1,15 @@
 """`tollbridge key`: credentials of environments."""
 
 import secrets
+from typing import Annotated, NoReturn
 
 import typer
+from msgspec.structs import asdict, replace
 
 from tollbridge.access.keys import (
     KEY_ENTROPY_BYTES,
     KEY_ID_ENTROPY_BYTES,
+    KEY_PREFIX,
     hash_key,
     key_hint,
     mint_key,
@@ -16,22 +19,40 @@ from tollbridge.app.ports import KeyInfo
 from tollbridge.bootstrap import clock
 from tollbridge.cli.context import (
     DEFAULT_DATA,
+    Concurrency,
     Data,
     Env,
     Json,
+    RequestsPerMinute,
+    TokensPerMinute,
+    changed_limits,
+    limits_text,
     only_environment,
+    parse_credits,
     parse_duration,
     with_store,
 )
-from tollbridge.cli.output import fail, print_rows, say, time_text
+from tollbridge.cli.output import Cell, credits_text, fail, print_rows, say, time_text
+from tollbridge.ledger.model import UNLIMITED, Limits
 from tollbridge.storage.sqlite import SqliteStore
-from tollbridge.units import EnvId, KeyId, Millis
+from tollbridge.units import EnvId, KeyId, MicroCredits, Millis
+
+NO_BUDGET = MicroCredits(0)
+Budget = Annotated[
+    str | None,
+    typer.Option(help="Credits that the key may be charged in its life, such as 500k; 0: no limit"),
+]
 
 app = typer.Typer(no_args_is_help=True, help="API keys of an environment.")
 
 
 async def issue_key(
-    store: SqliteStore, env_id: EnvId, name: str, lifetime_ms: int | None
+    store: SqliteStore,
+    env_id: EnvId,
+    name: str,
+    lifetime_ms: int | None,
+    limits: Limits = UNLIMITED,
+    budget: MicroCredits = NO_BUDGET,
 ) -> tuple[KeyInfo, str]:
     """Make a key and store its hash. The key itself is returned once and kept nowhere."""
     key = mint_key(secrets.token_bytes(KEY_ENTROPY_BYTES))
@@ -44,6 +65,8 @@ async def issue_key(
         created_at=now,
         expires_at=None if lifetime_ms is None else Millis(now + lifetime_ms),
         revoked_at=None,
+        limits=limits,
+        budget=budget,
     )
     await store.add_key(info, hash_key(key))
     return info, key
@@ -53,15 +76,22 @@ async def issue_key(
 def create(
     name: str = typer.Option("", help="What the key is for."),
     expires_in: str = typer.Option("", help="Lifetime such as 12h or 90d; left out: for ever."),
+    concurrency: Concurrency = None,
+    requests_per_minute: RequestsPerMinute = None,
+    tokens_per_minute: TokensPerMinute = None,
+    budget: Budget = None,
     env: Env = None,
     data: Data = DEFAULT_DATA,
     as_json: Json = False,
 ) -> None:
     """Create a key. It is shown this once."""
     lifetime = parse_duration(expires_in) if expires_in else None
+    limits = changed_limits(UNLIMITED, concurrency, requests_per_minute, tokens_per_minute)
+    budgeted = parse_budget(budget, NO_BUDGET)
 
     async def work(store: SqliteStore) -> tuple[KeyInfo, str]:
-        return await issue_key(store, await only_environment(store, env), name, lifetime)
+        env_id = await only_environment(store, env, as_json=as_json)
+        return await issue_key(store, env_id, name, lifetime, limits, budgeted)
 
     info, key = with_store(data, work, as_json=as_json)
     value = {
@@ -71,7 +101,7 @@ def create(
         "expires": time_text(info.expires_at),
     }
     say(
-        f"{key}\nThis is {info.key_id} of environment {info.env_id}; it is not shown again.",
+        f"{key}\nThis is {info.key_id} of environment {info.env_id}. It is not shown again.",
         value,
         as_json=as_json,
     )
@@ -90,15 +120,72 @@ def list_all(env: Env = None, data: Data = DEFAULT_DATA, as_json: Json = False) 
             "created": time_text(key.created_at),
             "expires": time_text(key.expires_at),
             "revoked": time_text(key.revoked_at),
+            **_limits(key, as_json=as_json),
         }
         for key in with_store(data, lambda store: store.keys(env_id), as_json=as_json)
     ]
     print_rows(rows, as_json=as_json, empty="No key yet: `tollbridge key create`.")
 
 
+@app.command("limit")
+def limit(
+    key_id: str = typer.Argument(help="As `key list` names it: key_..., never the key itself."),
+    concurrency: Concurrency = None,
+    requests_per_minute: RequestsPerMinute = None,
+    tokens_per_minute: TokensPerMinute = None,
+    budget: Budget = None,
+    data: Data = DEFAULT_DATA,
+    as_json: Json = False,
+) -> None:
+    """Set limits; they hold for the very next request, on every worker. The others stay."""
+
+    async def work(store: SqliteStore) -> KeyInfo:
+        found = [key for key in await store.keys(None) if key.key_id == key_id]
+        if not found:
+            _unknown(key_id, as_json=as_json)
+        (key,) = found
+        limits = changed_limits(key.limits, concurrency, requests_per_minute, tokens_per_minute)
+        allowed = parse_budget(budget, key.budget)
+        await store.limit_key(key.key_id, limits, allowed)
+        return replace(key, limits=limits, budget=allowed)
+
+    key = with_store(data, work, as_json=as_json)
+    told = _limits(key, as_json=as_json)
+    say(
+        f"Limits of {key_id}: {limits_text(key.limits)};"
+        f" budget: {credits_text(key.budget) if key.budget else 'none'}.",
+        {"key_id": key_id, **told},
+        as_json=as_json,
+    )
+
+
 @app.command("revoke")
-def revoke(key_id: str, data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
+def revoke(
+    key_id: str = typer.Argument(help="As `key list` names it: key_..., never the key itself."),
+    data: Data = DEFAULT_DATA,
+    as_json: Json = False,
+) -> None:
     """Revoke a key: the very next request with it is refused, on every worker."""
     if not with_store(data, lambda s: s.revoke_key(KeyId(key_id), clock()), as_json=as_json):
-        fail(f"there is no key {key_id!r}; see `tollbridge key list`", as_json=as_json)
+        _unknown(key_id, as_json=as_json)
     say(f"Revoked {key_id}.", {"key_id": key_id, "revoked": True}, as_json=as_json)
+
+
+def parse_budget(text: str | None, before: MicroCredits) -> MicroCredits:
+    """A budget as a person writes it; `0` is none, nothing leaves it as it was."""
+    if text is None:
+        return before
+    return NO_BUDGET if text == "0" else parse_credits(text)
+
+
+def _limits(key: KeyInfo, *, as_json: bool) -> dict[str, Cell]:
+    if as_json:
+        return {**asdict(key.limits), "budget": key.budget}
+    budget = credits_text(key.budget) if key.budget else "none"
+    return {"limits": limits_text(key.limits), "budget": budget}
+
+
+def _unknown(key_id: str, *, as_json: bool) -> NoReturn:
+    # Whoever pastes the key itself must not find it in a log.
+    named = "such key" if key_id.startswith(KEY_PREFIX) else f"key {key_id!r}"
+    fail(f"there is no {named}; see the ids in `tollbridge key list`", as_json=as_json)

@@ -2,13 +2,16 @@
 
 import typer
 
-from tollbridge.bootstrap import DATABASE_NAME, clock
+from tollbridge.app.ports import StoreUnavailableError
+from tollbridge.bootstrap import clock
 from tollbridge.cli.context import (
     DEFAULT_DATA,
+    STORE_REMEDY,
     Data,
     Env,
     Json,
     parse_duration,
+    require_database,
     with_store,
 )
 from tollbridge.cli.output import credits_text, fail, print_json, print_rows
@@ -16,7 +19,7 @@ from tollbridge.ledger.audit import AuditReport, audit
 from tollbridge.storage.sqlite import audit_rows
 from tollbridge.units import EnvId, Millis
 
-app = typer.Typer(no_args_is_help=True, help="The journal of credits.")
+app = typer.Typer(no_args_is_help=True, help="Prove that the journal of credits adds up.")
 
 
 @app.command("audit")
@@ -25,11 +28,12 @@ def run_audit(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
 
     Exits with 1 if there is one. May run while the gateway serves.
     """
-    path = data / DATABASE_NAME
-    if not path.exists():
-        fail(f"there is no database at {path}", as_json=as_json)
-    with audit_rows(path) as rows:
-        report = audit(rows)
+    path = require_database(data, as_json=as_json)
+    try:
+        with audit_rows(path) as rows:
+            report = audit(rows)
+    except StoreUnavailableError as error:
+        fail(f"{path}: {error}; {STORE_REMEDY}", as_json=as_json)
     if as_json:
         print_json(report)
     else:
@@ -41,8 +45,9 @@ def run_audit(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
 def _print_report(report: AuditReport) -> None:
     held = sum(hold.amount for hold in report.open_holds)
     print(
-        f"{report.transfers} transfers, {report.packs} packs, {report.exchanges} exchanges;"
-        f" {len(report.open_holds)} open holds of {credits_text(held)} credits."
+        f"Transfers: {report.transfers:,}. Packs: {report.packs:,}."
+        f" Exchanges: {report.exchanges:,}."
+        f" Open holds: {len(report.open_holds):,}, of {credits_text(held)} credits."
     )
     for difference in report.differences:
         print(f"DIFFERENCE  {difference}")

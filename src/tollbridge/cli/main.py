@@ -25,4 +25,4 @@ app.command("doctor")(doctor)
 
 def main() -> None:
     """Entry of the console script."""
-    app()
+    app(prog_name="tollbridge")  # however it was started

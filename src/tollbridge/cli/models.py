@@ -1,6 +1,7 @@
 """`tollbridge model`: the switch per environment and model."""
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -18,12 +19,14 @@ from tollbridge.cli.output import fail, print_rows, say
 from tollbridge.storage.sqlite import SqliteStore
 from tollbridge.units import EnvId
 
+Names = Annotated[list[str], typer.Argument(help="As `model list` names them.")]
+
 app = typer.Typer(no_args_is_help=True, help="Switch models on and off in an environment.")
 
 
 @app.command("on")
 def switch_on(
-    names: list[str],
+    names: Names,
     env: Env = None,
     config: ConfigFile = None,
     data: Data = DEFAULT_DATA,
@@ -39,7 +42,7 @@ def switch_on(
 
 @app.command("off")
 def switch_off(
-    names: list[str], env: Env = None, data: Data = DEFAULT_DATA, as_json: Json = False
+    names: Names, env: Env = None, data: Data = DEFAULT_DATA, as_json: Json = False
 ) -> None:
     """Switch models off: the very next request for one is refused, on every worker."""
     _switch(data, env, names, on=False, as_json=as_json)
@@ -55,7 +58,7 @@ def list_all(
     """List the operator's models and whether they are on."""
 
     async def work(store: SqliteStore) -> frozenset[str]:
-        return await store.models_on(await only_environment(store, env))
+        return await store.models_on(await only_environment(store, env, as_json=as_json))
 
     models_on = with_store(data, work, as_json=as_json)
     models = deployed(config, as_json=as_json).models
@@ -73,15 +76,24 @@ def list_all(
 
 
 def _switch(data: Path, env: str | None, names: list[str], *, on: bool, as_json: bool) -> None:
-    async def work(store: SqliteStore) -> EnvId:
-        env_id = await only_environment(store, env)
+    async def work(store: SqliteStore) -> tuple[EnvId, frozenset[str]]:
+        env_id = await only_environment(store, env, as_json=as_json)
+        before = await store.models_on(env_id)
         await store.switch(env_id, names, on=on)
-        return env_id
+        return env_id, before
 
-    env_id = with_store(data, work, as_json=as_json)
+    env_id, before = with_store(data, work, as_json=as_json)
     word = "on" if on else "off"
+    already = [name for name in names if (name in before) == on]
+    changed = [name for name in names if name not in already]
+    lines = []
+    if changed:
+        lines.append(f"Switched {word} in {env_id}: {', '.join(changed)}.")
+    if already:
+        # A name with a typing error must not look as if its model were off now.
+        lines.append(f"Was {word} already in {env_id}: {', '.join(already)}.")
     say(
-        f"Switched {word} in {env_id}: {', '.join(names)}.",
-        {"environment": env_id, "models": names, "switch": word},
+        "\n".join(lines),
+        {"environment": env_id, "models": names, "switch": word, "already": already},
         as_json=as_json,
     )

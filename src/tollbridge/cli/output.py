@@ -1,5 +1,6 @@
 """How commands answer: a table for people, JSON for scripts."""
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -11,6 +12,9 @@ import typer
 from tollbridge.units import MICRO
 
 Cell = str | int | None
+_AMOUNT = re.compile(r"[0-9,]+(\.[0-9]+)?")
+
+PIPE_COLUMNS = 1000
 
 
 def print_json(value: object) -> None:
@@ -32,11 +36,15 @@ def print_rows(rows: Sequence[Mapping[str, Cell]], *, as_json: bool, empty: str)
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in rows[0]:
-        numeric = all(isinstance(row[name], int) for row in rows)
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        numeric = all(_AMOUNT.fullmatch(str(row[name])) for row in rows)
+        table.add_column(
+            name.replace("_", " "), justify="right" if numeric else "left", overflow="fold"
+        )
     for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row.values()))
-    Console().print(table)
+        table.add_row(*("-" if cell is None else str(cell) for cell in row.values()))
+    # In a pipe every row is one line; brackets in a name are no markup.
+    width = None if sys.stdout.isatty() else PIPE_COLUMNS
+    Console(width=width, markup=False, emoji=False, highlight=False).print(table)
 
 
 def say(text: str, value: object, *, as_json: bool) -> None:

@@ -192,9 +192,6 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     longer than `RAW_USAGE_CHARS_MAX`."""
 
 
-RAW_USAGE_CHARS_MAX = 4_096
-
-
 class Settled(msgspec.Struct, frozen=True):
     """What a settlement did. `exists` is true when it had been done before."""
 

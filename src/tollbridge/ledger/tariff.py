@@ -3,9 +3,13 @@
 import enum
 from typing import NamedTuple
 
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from tollbridge.usage import Provenance, TokenUsage
+
+TOKENS_MAX = 100_000_000
+"""A report of more tokens than any model can take or give is a mistake of the upstream's, and what
+it would cost might not even fit the ledger."""
 
 
 class Outcome(enum.StrEnum):
@@ -35,12 +39,12 @@ def charge(outcome: Outcome, reported: TokenUsage | None, counted: TokenUsage) -
     `reported` is what the upstream said so far, `counted` our own count of the prompt and of what
     was delivered.
     """
+    if reported is not None and max(astuple(reported)) > TOKENS_MAX:
+        reported = None
     match outcome:
-        case Outcome.FINISHED if reported is not None:
+        case Outcome.FINISHED if reported is not None and _is_whole(reported, counted):
             return Charge(reported, Provenance.REPORTED)
-        case Outcome.FINISHED:
-            return Charge(counted, Provenance.COUNTED)
-        case Outcome.CLIENT_GONE | Outcome.FAILED_MIDWAY:
+        case Outcome.FINISHED | Outcome.CLIENT_GONE | Outcome.FAILED_MIDWAY:
             return Charge(delivered(reported, counted), Provenance.COUNTED)
         case Outcome.FAILED_EARLY:
             return Charge(TokenUsage(), Provenance.VOID)
@@ -54,6 +58,13 @@ def delivered(reported: TokenUsage | None, counted: TokenUsage) -> TokenUsage:
     An upstream that reports as it goes may know of more output than we could count; it never knows
     of less.
     """
-    if reported is None or reported.prompt == 0:
+    if reported is None:
         return counted
+    if reported.prompt == 0:
+        reported = replace(reported, input=counted.input)
     return replace(reported, output=max(reported.output, counted.output))
+
+
+def _is_whole(reported: TokenUsage, counted: TokenUsage) -> bool:
+    # Servers that cannot count fill the members with zeros, or report the prompt only.
+    return reported.prompt > 0 and (reported.output > 0 or counted.output == 0)

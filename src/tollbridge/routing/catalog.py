@@ -10,6 +10,9 @@ from tollbridge.units import Tokens
 OPERATOR_GROUP = "cloudbase"
 """The group whose models the operator deploys; every other group is an environment's own."""
 
+NAME_CHARS_MAX = 100
+"""How much of an unknown name an error repeats."""
+
 
 class Target(NamedTuple):
     """One upstream, the model's name there, and how it is spoken to."""
@@ -80,7 +83,7 @@ class Catalog:
         if model is None:
             raise GatewayError(
                 ErrorCode.MODEL_UNKNOWN,
-                f"model: there is no model {name!r}; {self._on(models_on)}.",
+                f"model: there is no model {name[:NAME_CHARS_MAX]!r}; {self._on(models_on)}.",
                 field="model",
             )
         if name not in models_on:
@@ -96,7 +99,8 @@ class Catalog:
         if group.lower() != OPERATOR_GROUP:
             raise GatewayError(
                 ErrorCode.GROUP_UNKNOWN,
-                f"There is no model group {group!r}; the operator's group is {OPERATOR_GROUP!r}.",
+                f"There is no model group {group[:NAME_CHARS_MAX]!r}; the operator's group is"
+                f" {OPERATOR_GROUP!r}.",
             )
 
     def _on(self, models_on: frozenset[str]) -> str:

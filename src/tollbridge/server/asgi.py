@@ -1,5 +1,7 @@
 """The data plane as one ASGI callable."""
 
+import contextlib
+
 import msgspec
 
 from tollbridge.access.keys import REQUEST_ID_ENTROPY_BYTES, mint_request_id
@@ -7,18 +9,20 @@ from tollbridge.app.exchange import Exchange, Inbound
 from tollbridge.app.gateway import Gateway
 from tollbridge.app.inquiry import Inquiry
 from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.server.cors import preflight
 from tollbridge.server.credentials import environment_of_host, presented_key
 from tollbridge.server.inbound import (
     ClientGoneError,
     Receive,
+    RequestBody,
     Scope,
     Send,
     header_map,
-    read_body,
 )
 from tollbridge.server.models import model_list, model_object
 from tollbridge.server.outbound import AsgiClient
 from tollbridge.server.problems import answer_problem, dialect_of
+from tollbridge.server.receipts import receipt_body
 from tollbridge.server.routes import PROTOCOLS, Endpoint, Route, route
 
 
@@ -33,13 +37,19 @@ class Application:
         """One request, to its end. Errors become answers here and nowhere else."""
         gateway = self._gateway
         request_id = mint_request_id(gateway.clock(), gateway.entropy(REQUEST_ID_ENTROPY_BYTES))
-        client = AsgiClient(receive, send, request_id)
+        method: str = scope["method"]
         path: str = scope["path"]
         headers = header_map(scope)
+        client = AsgiClient(receive, send, request_id, head_only=method == "HEAD")
+        if method == "OPTIONS":
+            await client.start(204, preflight(headers))
+            await client.finish()
+            return
+        body = RequestBody(receive, gateway.config.server.body_bytes_max)
         protocol = dialect_of(path, headers)
         exchange: Exchange | None = None
         try:
-            found = route(scope["method"], path)
+            found = route(method, path)
             protocol = PROTOCOLS.get(found.endpoint, protocol)
             inbound = Inbound(
                 request_id=request_id,
@@ -48,7 +58,7 @@ class Application:
                 env_id=environment_of_host(headers.get("host", ""), gateway.config.server.domain),
                 headers=headers,
                 presented_key=lambda: presented_key(headers),
-                body=lambda: read_body(receive, headers, gateway.config.server.body_bytes_max),
+                body=body.read,
             )
             if found.endpoint in (Endpoint.MESSAGES, Endpoint.CHAT):
                 exchange = Exchange(gateway, inbound, client)
@@ -58,7 +68,9 @@ class Application:
         except GatewayError as error:
             if exchange is None:
                 gateway.observer.request_refused(request_id, protocol, error)
-            await answer_problem(client, protocol, error, request_id)
+            with contextlib.suppress(ClientGoneError):
+                await body.discard()
+                await answer_problem(client, protocol, error, request_id)
         except ClientGoneError:
             return
         except Exception as error:  # noqa: BLE001  # the last door: a bug must not lose the answer
@@ -75,12 +87,14 @@ class Application:
             case Endpoint.COUNT_TOKENS:
                 body = await self._inquiry.count_tokens(inbound)
             case Endpoint.MODELS:
-                models = await self._inquiry.models(inbound, found.model)
+                models = await self._inquiry.models(inbound, found.name)
                 body = (
                     msgspec.json.encode(model_object(models[0]))
-                    if found.model
+                    if found.name
                     else model_list(models)
                 )
+            case Endpoint.RECEIPT:
+                body = receipt_body(await self._inquiry.receipt(inbound, found.name))
             case Endpoint.READY:
                 await self._inquiry.ready()
                 body = b'{"status":"ready"}'

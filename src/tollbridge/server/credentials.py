@@ -17,11 +17,11 @@ def presented_key(headers: Mapping[str, str]) -> str:
         GatewayError: CREDENTIAL_MISSING.
     """
     authorization = headers.get("authorization", "").strip()
-    scheme, _, rest = authorization.partition(" ")
+    scheme, *rest = authorization.split(None, 1) or [""]
     if rest and scheme.lower() == "bearer":
-        key = rest.strip()
-    elif authorization and not rest and scheme.lower() != "bearer":
-        key = authorization
+        key = rest[0]
+    elif not rest and scheme.lower() not in ("", "bearer"):
+        key = scheme
     else:
         key = headers.get("x-api-key", "").strip()
     if not key:
@@ -36,6 +36,6 @@ def environment_of_host(host: str, domain: str) -> EnvId | None:
     """The environment that `<ENV_ID>.api.<domain>` names; None for any other host."""
     if not domain:
         return None
-    name = host.rsplit(":", 1)[0].lower()
+    name = host.partition(":")[0].rstrip(".").lower()
     suffix = f".api.{domain.lower()}"
     return EnvId(name.removesuffix(suffix)) if name.endswith(suffix) else None

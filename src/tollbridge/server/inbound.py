@@ -1,5 +1,7 @@
 """The client's request as ASGI brings it."""
 
+import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
@@ -11,9 +13,11 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-DRAIN_BYTES_MAX = 64 * 1024 * 1024
+DISCARD_BYTES_MAX = 64 * 1024 * 1024
 """How much of a refused body is still read and thrown away, so that a client which sends before it
-reads gets to see the refusal."""
+reads gets to see the refusal: closing on it would break its connection instead."""
+DISCARD_S = 10.0
+"""And for how long."""
 
 
 class ClientGoneError(Exception):
@@ -29,46 +33,52 @@ def header_map(scope: Scope) -> Mapping[str, str]:
     return headers
 
 
-async def read_body(receive: Receive, headers: Mapping[str, str], bytes_max: int) -> bytes:
-    """The whole body.
+class RequestBody:
+    """The body of one request, which arrives in parts."""
 
-    Raises:
-        GatewayError: BODY_TOO_LARGE, while it is being read.
-        ClientGoneError: the client left before its end.
-    """
-    declared = headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > bytes_max:
-        await _drain(receive)
-        raise _too_large(bytes_max)
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
+    def __init__(self, receive: Receive, bytes_max: int) -> None:
+        self._receive = receive
+        self._bytes_max = bytes_max
+        self._ended = False
+
+    async def read(self) -> bytes:
+        """The whole body; may be called once.
+
+        Raises:
+            GatewayError: BODY_TOO_LARGE, while it is being read.
+            ClientGoneError: the client left before its end.
+        """
+        parts: list[bytes] = []
+        size = 0
+        while not self._ended:
+            part = await self._part()
+            size += len(part)
+            if size > self._bytes_max:
+                raise GatewayError(
+                    ErrorCode.BODY_TOO_LARGE,
+                    f"The request body is larger than {self._bytes_max} bytes; send less,"
+                    " or fewer images.",
+                )
+            parts.append(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def discard(self) -> None:
+        """Throw away what has not been read.
+
+        Raises:
+            ClientGoneError: the client left before its end.
+        """
+        left = DISCARD_BYTES_MAX
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DISCARD_S):
+                while not self._ended and left > 0:
+                    left -= len(await self._part())
+
+    async def _part(self) -> bytes:
+        message = await self._receive()
         if message["type"] == "http.disconnect":
+            self._ended = True
             raise ClientGoneError
+        self._ended = not message.get("more_body", False)
         part: bytes = message.get("body", b"")
-        size += len(part)
-        if size > bytes_max:
-            parts.clear()
-            if message.get("more_body"):
-                await _drain(receive)
-            raise _too_large(bytes_max)
-        if not message.get("more_body"):
-            return part if not parts else b"".join([*parts, part])
-        parts.append(part)
-
-
-async def _drain(receive: Receive) -> None:
-    left = DRAIN_BYTES_MAX
-    while left > 0:
-        message = await receive()
-        if message["type"] == "http.disconnect" or not message.get("more_body"):
-            return
-        left -= len(message.get("body", b""))
-
-
-def _too_large(bytes_max: int) -> GatewayError:
-    return GatewayError(
-        ErrorCode.BODY_TOO_LARGE,
-        f"The request body is larger than {bytes_max} bytes; send less, or fewer images.",
-    )
+        return part

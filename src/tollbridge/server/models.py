@@ -21,6 +21,7 @@ def model_object(model: Model) -> dict[str, str | int]:
         "created": CREATED_S,
         "created_at": CREATED_AT,
         "owned_by": "tollbridge",
+        "lifecycle": "active",
         "max_input_tokens": model.context_window,
         "max_tokens": model.output_limit,
     }

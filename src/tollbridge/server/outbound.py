@@ -3,28 +3,45 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
+from tollbridge.server.cors import ANSWER_HEADERS
 from tollbridge.server.inbound import Receive, Send
 from tollbridge.units import RequestId
 
 REQUEST_ID_HEADERS = (b"request-id", b"x-request-id", b"x-cloudbase-request-id")
 """The Anthropic SDKs read the first, the OpenAI SDKs the second, the CloudBase SDKs the third."""
 
+HEADER_CHARS_MAX = 2048
+"""Some headers name members of the client's request; clients refuse heads of a few kilobytes."""
+
+
+def header_value(text: str) -> bytes:
+    """A header's value that no server or client refuses: printable ASCII, the rest escaped."""
+    if len(text) > HEADER_CHARS_MAX:
+        text = text[: HEADER_CHARS_MAX - 3] + "..."
+    if not (text.isascii() and text.isprintable()):
+        text = ascii(text)[1:-1]
+    return text.encode("ascii")
+
 
 class AsgiClient:
-    """Implements `app.ports.Client`."""
+    """Implements `app.ports.Client`. With `head_only` (a HEAD request) no body is sent."""
 
-    def __init__(self, receive: Receive, send: Send, request_id: RequestId) -> None:
+    def __init__(
+        self, receive: Receive, send: Send, request_id: RequestId, *, head_only: bool = False
+    ) -> None:
         self.started = False
         self._receive = receive
         self._send = send
         self._request_id = request_id.encode()
+        self._head_only = head_only
         self._watcher: asyncio.Task[None] | None = None
 
     async def start(self, status: int, headers: Sequence[tuple[str, str]]) -> None:
         """Send the head; the request id goes with every answer."""
         self.started = True
         lines = [(name, self._request_id) for name in REQUEST_ID_HEADERS]
-        lines += [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers]
+        lines += ANSWER_HEADERS
+        lines += [(name.encode(), header_value(value)) for name, value in headers]
         await self._send({"type": "http.response.start", "status": status, "headers": lines})
 
     async def write(self, data: bytes) -> None:
@@ -33,6 +50,8 @@ class AsgiClient:
 
     async def finish(self, data: bytes = b"") -> None:
         """Send the last part."""
+        if self._head_only:
+            data = b""
         await self._send({"type": "http.response.body", "body": data, "more_body": False})
 
     def watch(self, on_gone: Callable[[], None]) -> None:

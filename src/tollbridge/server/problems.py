@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from tollbridge.config import Protocol
 from tollbridge.errors import GatewayError
 from tollbridge.server.outbound import AsgiClient
+from tollbridge.server.routes import MethodError
 from tollbridge.translate.failures import error_body, error_status
 from tollbridge.units import RequestId
 
@@ -27,5 +28,7 @@ async def answer_problem(
         headers.append(("x-should-retry", "true" if retryable else "false"))
     if error.retry_after_s is not None:
         headers.append(("retry-after", str(error.retry_after_s)))
+    if isinstance(error, MethodError):
+        headers.append(("allow", error.allowed))
     await client.start(error_status(protocol, error), headers)
     await client.finish(body)

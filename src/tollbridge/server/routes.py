@@ -6,6 +6,7 @@ Messages clients disagree on whether their base URL ends in `/v1`, so both spell
 """
 
 import enum
+import re
 from typing import NamedTuple
 
 from tollbridge.config import Protocol
@@ -13,6 +14,8 @@ from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.routing.catalog import OPERATOR_GROUP
 
 GROUP_PREFIX = "/v1/ai/"
+_SLASHES = re.compile("//+")
+_RECEIPT = re.compile(r"(?:/v1/ai)?/receipts/([\w-]{1,64})", re.ASCII)
 
 
 class Endpoint(enum.Enum):
@@ -22,6 +25,7 @@ class Endpoint(enum.Enum):
     COUNT_TOKENS = enum.auto()
     CHAT = enum.auto()
     MODELS = enum.auto()
+    RECEIPT = enum.auto()
     HELLO = enum.auto()
     LIVE = enum.auto()
     READY = enum.auto()
@@ -54,39 +58,62 @@ AT_ROOT: dict[str, tuple[Endpoint, str]] = {
 }
 
 
+class MethodError(GatewayError):
+    """The path is served, but not with this method. `allowed` is what the `allow` header says."""
+
+    def __init__(self, path: str, method: str, right: str) -> None:
+        super().__init__(
+            ErrorCode.METHOD_NOT_ALLOWED, f"{path[:200]!r} is asked with {right}, not {method}."
+        )
+        self.allowed = "GET, HEAD, OPTIONS" if right == "GET" else f"{right}, OPTIONS"
+
+
 class Route(NamedTuple):
-    """Where a request goes. `model` is the one that `GET /models/<model>` names."""
+    """Where a request goes. `name` is what `GET /models/<name>` or `/receipts/<name>` asks for."""
 
     endpoint: Endpoint
     group: str
-    model: str = ""
+    name: str = ""
 
 
 def route(method: str, path: str) -> Route:
-    """The route of a request. HEAD is served as GET.
+    """The route of a request. HEAD is served as GET; slashes too many are forgiven.
 
     Raises:
-        GatewayError: ROUTE_UNKNOWN or METHOD_NOT_ALLOWED.
+        GatewayError: ROUTE_UNKNOWN.
+        MethodError: METHOD_NOT_ALLOWED.
     """
+    if "//" in path or path.endswith("/"):
+        path = _SLASHES.sub("/", path).rstrip("/")
+    found = _find(path)
+    if found is None:
+        raise GatewayError(
+            ErrorCode.ROUTE_UNKNOWN,
+            f"There is nothing at {path[:200]!r}. A client's base URL ends in"
+            f" /v1/ai/{OPERATOR_GROUP} (Anthropic and OpenAI SDKs alike).",
+        )
+    place, allowed = found
+    if method != allowed and not (method == "HEAD" and allowed == "GET"):
+        raise MethodError(path, method, allowed)
+    return place
+
+
+def _find(path: str) -> tuple[Route, str] | None:
+    # Receipts belong to the environment, not to a group.
+    receipt = _RECEIPT.fullmatch(path)
+    if receipt is not None:
+        return Route(Endpoint.RECEIPT, OPERATOR_GROUP, receipt[1]), "GET"
     if path.startswith(GROUP_PREFIX):
         group, _, rest = path[len(GROUP_PREFIX) :].partition("/")
         table = IN_GROUP
     else:
         group, rest, table = OPERATOR_GROUP, path[1:], AT_ROOT
-    model = ""
-    row = table.get(rest) or table.get(rest.rstrip("/"))
+    row, name = table.get(rest), ""
     if row is None:
-        listing, _, model = rest.partition("models/")
-        row = IN_GROUP.get(f"{listing}models") if model else None
+        # The name of a model may hold slashes.
+        listing, _, name = rest.partition("models/")
+        row = IN_GROUP.get(f"{listing}models") if name else None
     if row is None:
-        raise GatewayError(
-            ErrorCode.ROUTE_UNKNOWN,
-            f"There is nothing at {path}. A client's base URL ends in /v1/ai/{OPERATOR_GROUP}"
-            " (Anthropic and OpenAI SDKs alike).",
-        )
-    endpoint, allowed = row
-    if method != allowed and not (method == "HEAD" and allowed == "GET"):
-        raise GatewayError(
-            ErrorCode.METHOD_NOT_ALLOWED, f"{path} is asked with {allowed}, not {method}."
-        )
-    return Route(endpoint, group, model)
+        return None
+    endpoint, method = row
+    return Route(endpoint, group, name), method

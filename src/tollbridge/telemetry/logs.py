@@ -3,12 +3,13 @@
 A line holds identifiers, counts and codes. It never holds a key, a prompt or an answer.
 """
 
+import contextlib
 import traceback
 from typing import TextIO
 
 import msgspec
 
-from tollbridge.app.ports import Clock
+from tollbridge.app.ports import Alert, Clock
 from tollbridge.errors import GatewayError
 from tollbridge.ledger.model import Settlement
 
@@ -62,6 +63,20 @@ class LogObserver:
             }
         )
 
+    def pack_reached(self, alert: Alert) -> None:
+        """A pack of which so many percent are spent."""
+        self._line(
+            {
+                "at": self._clock(),
+                "event": "alert",
+                "env": alert.env_id,
+                "pack": alert.pack_id,
+                "level_percent": alert.level,
+                "granted": alert.granted,
+                "spent": alert.spent,
+            }
+        )
+
     def trouble(self, what: str, error: BaseException) -> None:
         """Something for the operator, with the place in the code where it happened."""
         frames = traceback.extract_tb(error.__traceback__)
@@ -77,5 +92,7 @@ class LogObserver:
         )
 
     def _line(self, members: dict[str, str | int | bool | None]) -> None:
-        self._stream.write(_encoder.encode(members).decode() + "\n")
-        self._stream.flush()
+        # Whoever reads the lines may go away; the exchange they are about goes on.
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(_encoder.encode(members).decode() + "\n")
+            self._stream.flush()

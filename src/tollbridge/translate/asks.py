@@ -79,6 +79,7 @@ def read_ask(protocol: Protocol, body: bytes) -> Ask:
             stream=bool(asked.stream),
             max_tokens=asked.max_tokens,
             thinking=asked.thinking is not None and asked.thinking.type in ANSWERING_THINKING,
+            sampling=(asked.temperature, asked.top_p, asked.top_k) != (None, None, None),
             input_estimate=expected,
             input_bound=bound,
         )

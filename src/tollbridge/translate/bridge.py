@@ -12,6 +12,9 @@ import msgspec
 from tollbridge.errors import GatewayError
 from tollbridge.usage import TokenUsage
 
+SAMPLING_VERSION = "2023-06-01"
+"""The last `anthropic-version` under which sampling parameters are accepted."""
+
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
     """What the gateway needs to know of a client's request, in no protocol's words."""
@@ -24,6 +27,9 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     """Chat's `n`: how many answers the client wants."""
     thinking: bool
     """Whether the client asked to see thinking; one that did not gets none."""
+    sampling: bool = False
+    """Messages: whether `temperature`, `top_p` or `top_k` is there, which the newer version of the
+    protocol refuses (protocol notes 0.2)."""
     include_usage: bool = True
     """Chat: `stream_options.include_usage`. The usage is sent either way."""
     input_estimate: int = 0

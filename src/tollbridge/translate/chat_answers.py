@@ -10,16 +10,33 @@ import msgspec
 
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.failures import failure_from_event
-from tollbridge.wire.chat.chunks import Chunk, ChunkDelta
-from tollbridge.wire.chat.responses import Completion, Reply
+from tollbridge.wire.chat.chunks import ChunkChoice, ChunkDelta
+from tollbridge.wire.chat.responses import ChatError, ChatUsage, Choice, Reply
+
+
+class ChunkBody(msgspec.Struct):
+    """A chunk without its envelope, which is the same in every chunk and means nothing here."""
+
+    choices: list[ChunkChoice] | None = None
+    usage: ChatUsage | None = None
+    error: ChatError | str | None = None
+
+
+class CompletionBody(msgspec.Struct):
+    """A completion without its envelope."""
+
+    choices: list[Choice] | None = None
+    usage: ChatUsage | None = None
+    error: ChatError | str | None = None
+
 
 T = TypeVar("T")
 
-_chunks = msgspec.json.Decoder(Chunk)
-_completions = msgspec.json.Decoder(Completion)
+_chunks = msgspec.json.Decoder(ChunkBody)
+_completions = msgspec.json.Decoder(CompletionBody)
 
 
-def read_chunk(data: bytes) -> Chunk:
+def read_chunk(data: bytes) -> ChunkBody:
     """One chunk of a stream.
 
     Raises:
@@ -28,13 +45,13 @@ def read_chunk(data: bytes) -> Chunk:
     try:
         chunk = _chunks.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        chunk = _mended(data, "delta", Chunk)
+        chunk = _mended(data, "delta", ChunkBody)
     if chunk.choices is None and chunk.usage is None:
         _raise_error(data, chunk)
     return chunk
 
 
-def read_completion(body: bytes) -> Completion:
+def read_completion(body: bytes) -> CompletionBody:
     """A one-shot answer.
 
     Raises:
@@ -43,7 +60,7 @@ def read_completion(body: bytes) -> Completion:
     try:
         completion = _completions.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        completion = _mended(body, "message", Completion)
+        completion = _mended(body, "message", CompletionBody)
     if not completion.choices:
         _raise_error(body, completion)
         raise _unreadable()
@@ -55,7 +72,7 @@ def reasoning_text(delta: ChunkDelta | Reply) -> str:
     return delta.reasoning_content or delta.reasoning or ""
 
 
-def _raise_error(data: bytes, answer: Chunk | Completion) -> None:
+def _raise_error(data: bytes, answer: ChunkBody | CompletionBody) -> None:
     """Raise the error that the answer is, if it is one."""
     error = answer.error
     if isinstance(error, str):
@@ -85,17 +102,14 @@ def _mended(data: bytes, member: str, form: type[T]) -> T:
         raise _unreadable() from None
     if not isinstance(answer, dict):
         raise _unreadable()
-    known: dict[str, object] = {
-        name: answer[name] for name in ("choices", "usage", "error") if name in answer
-    }
-    choices = known.get("choices")
+    choices = answer.get("choices")
     for choice in choices if isinstance(choices, list) else ():
         if isinstance(choice, dict):
             message = choice.get(member)
             if isinstance(message, dict):
                 _mend_message(message)
     try:
-        return msgspec.convert(known, form, strict=False)
+        return msgspec.convert(answer, form, strict=False)
     except msgspec.ValidationError:
         raise _unreadable() from None
 

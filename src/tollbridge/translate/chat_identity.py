@@ -12,7 +12,7 @@ from tollbridge.translate.bridge import Ask, Identity, Reply, UpstreamTerms
 from tollbridge.translate.counting import chat_usage, count_text, usage_from_chat
 from tollbridge.translate.dialects import Dialect, dialect_of
 from tollbridge.translate.failures import failure_from_event
-from tollbridge.translate.members import has_member, read_members, rename_model, write_member
+from tollbridge.translate.members import ModelMember, has_member, read_members, write_member
 from tollbridge.translate.relay import Relay
 from tollbridge.usage import TokenUsage
 from tollbridge.wire.chat.chunks import Chunk
@@ -24,16 +24,16 @@ LIMITS = ("max_completion_tokens", "max_tokens")
 """The two names of the output limit; whichever the client used is kept."""
 
 
-class _Function(Struct):
+class _Function(Struct, gc=False):
     name: str | None = None
     arguments: str | None = None
 
 
-class _Call(Struct):
+class _Call(Struct, gc=False):
     function: _Function | None = None
 
 
-class _Text(Struct):
+class _Text(Struct, gc=False):
     """A message or a delta: what of it is output."""
 
     content: str | None = None
@@ -43,14 +43,14 @@ class _Text(Struct):
     tool_calls: list[_Call] | None = None
 
 
-class _Choice(Struct):
+class _Choice(Struct, gc=False):
     message: _Text | None = None
     delta: _Text | None = None
     finish_reason: str | None = None
     usage: ChatUsage | None = None
 
 
-class _Answer(Struct):
+class _Answer(Struct, gc=False):
     """A completion or a chunk."""
 
     model: str | None = None
@@ -151,10 +151,11 @@ class ChatRelay(Relay):
     """
 
     client: Protocol = "chat"
-    __slots__ = ("_finish_seen", "_held")
+    __slots__ = ("_finish_seen", "_held", "_name")
 
     def __init__(self, ask: Ask, identity: Identity) -> None:
         super().__init__(ask, identity)
+        self._name = ModelMember(ask.model)
         self._held = b""
         self._finish_seen = False
 
@@ -184,7 +185,7 @@ class ChatRelay(Relay):
             block = b"data: " + data
         finish = self._look(chunk, chunk.choices)
         if chunk.model != self._ask.model and chunk.model is not None:
-            data = rename_model(data, self._ask.model)
+            data = self._name.put(data)
             block = b"data: " + data
         if self._ask.include_usage:
             return block + BOUNDARY

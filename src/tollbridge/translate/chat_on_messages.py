@@ -1,6 +1,6 @@
 """A Chat client on a Messages upstream."""
 
-from tollbridge.translate.bridge import Ask, Identity, Reply, UpstreamTerms
+from tollbridge.translate.bridge import SAMPLING_VERSION, Ask, Identity, Reply, UpstreamTerms
 from tollbridge.translate.counting import count_text, usage_from_messages
 from tollbridge.translate.request_to_messages import request_to_messages
 from tollbridge.translate.response_to_chat import completion, output_text, read_answer
@@ -8,9 +8,6 @@ from tollbridge.translate.stream_to_chat import ChatStream
 from tollbridge.translate.tools_to_messages import ToolPlan
 from tollbridge.usage import TokenUsage
 from tollbridge.wire.codec import encode
-
-SAMPLING_VERSION = "2023-06-01"
-"""The last `anthropic-version` that takes sampling parameters (protocol notes 0.2)."""
 
 
 class ChatOnMessages:

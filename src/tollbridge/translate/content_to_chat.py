@@ -67,7 +67,7 @@ class Conversation:
             return
         if turn.role not in ("user", "assistant"):
             path = f"messages[{index}].role"
-            message = f"{path}: must be user, assistant or system, not {turn.role!r}."
+            message = f"{path}: must be user, assistant or system, not {turn.role[:40]!r}."
             raise GatewayError(ErrorCode.FIELD_INVALID, message, field=path)
         self._become(turn.role)
         if isinstance(turn.content, str):

@@ -8,11 +8,11 @@ from msgspec import Raw
 
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.claude import Abilities
-from tollbridge.translate.tables import IMAGE_MEDIA_TYPES, image_media_type
+from tollbridge.translate.parts_to_messages import PARTS, part_to_block
 from tollbridge.translate.tools_to_messages import ToolPlan
-from tollbridge.wire.chat.requests import ChatMessage, Part, ToolCall
+from tollbridge.wire.chat.requests import ChatMessage, ToolCall
 from tollbridge.wire.codec import encode
-from tollbridge.wire.messages.requests import Block, Source, Turn
+from tollbridge.wire.messages.requests import Block, Turn
 
 SYSTEM_ROLES = frozenset({"system", "developer"})
 CLAUDE_FORMAT = "anthropic-claude-v1"
@@ -27,7 +27,6 @@ CONTINUE = "(continue)"
 _LEGAL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_=-]+")
 """The letters of Anthropic's signatures; the gateway's own have a dot (signatures.py)."""
-_DATA_URI = re.compile(r"data:([^;,]*)((?:;[^;,]*)*),")
 _FIVE_MINUTES = Raw(b'{"type":"ephemeral"}')
 _ONE_HOUR = Raw(b'{"type":"ephemeral","ttl":"1h"}')
 _object_decoder = msgspec.json.Decoder(dict[str, Raw])
@@ -61,7 +60,7 @@ class Conversation:
                 blocks = self._texts(message, where)
                 if leading:
                     self.system += blocks
-                else:
+                elif blocks:
                     self._add_late_system(blocks)
                 continue
             leading = False
@@ -127,12 +126,14 @@ class Conversation:
     def _add_late_system(self, blocks: list[Block]) -> None:
         # Hoisting it would rewrite the start of the prompt, which is cached. Between tool results
         # it has no place, so that it follows them as text.
-        after_user = bool(self._results or self._others) or (
-            bool(self.turns) and self.turns[-1].role != "assistant"
-        )
+        after_user = bool(self._results or self._others)
         if self._abilities.system_in_place and after_user and not self._pending:
             self._end_user_turn()
             self.turns.append(Turn(role="system", content=blocks))
+            return
+        last = self.turns[-1] if self.turns and not after_user else None
+        if last is not None and last.role == "system" and isinstance(last.content, list):
+            last.content += blocks
             return
         for block in blocks:
             block.text = f"<system>\n{block.text}\n</system>"
@@ -179,7 +180,7 @@ class Conversation:
         elif call.function is not None:
             name, text = call.function.name, _arguments(call.function.arguments)
         else:
-            raise _invalid(where, "a call needs `function` or `custom`")
+            raise _invalid(f"{where}.function", "this field is required")
         if not name:
             raise _invalid(f"{where}.function.name", "this field is required")
         key = call.id if call.id is not None else _function_key(name)
@@ -228,7 +229,11 @@ class Conversation:
             return [Block(type="text", text=content)] if content.strip() else []
         blocks = []
         for index, part in enumerate(content):
-            block = self._part(part, f"{where}.content[{index}]")
+            path = f"{where}.content[{index}]"
+            if part.type not in PARTS:
+                self.dropped.append(path)
+                continue
+            block = part_to_block(part, path)
             if block is None:
                 continue
             if isinstance(part.prompt_cache_breakpoint, Raw) and self._abilities.anthropic:
@@ -236,23 +241,6 @@ class Conversation:
                 block.cache_control = _ONE_HOUR if long else _FIVE_MINUTES
             blocks.append(block)
         return blocks
-
-    def _part(self, part: Part, where: str) -> Block | None:
-        if part.type in ("text", "refusal"):
-            text = part.text if part.type == "text" else part.refusal
-            return Block(type="text", text=text) if text and text.strip() else None
-        if part.type == "image_url" and part.image_url is not None:
-            return Block(type="image", source=_image(part.image_url.url, f"{where}.image_url.url"))
-        if part.type == "file" and part.file is not None:
-            return _document(part, f"{where}.file")
-        if part.type == "input_audio":
-            raise GatewayError(
-                ErrorCode.FIELD_UNSUPPORTED,
-                f"{where}: this model's upstream takes no audio.",
-                field=where,
-            )
-        self.dropped.append(where)
-        return None
 
 
 def _is_genuine(signature: str | None) -> bool:
@@ -283,42 +271,6 @@ def _arguments(text: str | None) -> bytes:
     except (msgspec.DecodeError, RecursionError):
         return encode({"_raw": text})
     return data
-
-
-def _image(url: str, where: str) -> Source:
-    if url.startswith(("https://", "http://")):
-        return Source(type="url", url=url)
-    media_type, data = _data_uri(url, where)
-    media_type = image_media_type(data, media_type)
-    if media_type == "image/jpg":
-        media_type = "image/jpeg"
-    if media_type not in IMAGE_MEDIA_TYPES:
-        raise _invalid(where, f"an image must be one of {', '.join(sorted(IMAGE_MEDIA_TYPES))}")
-    return Source(type="base64", media_type=media_type, data=data)
-
-
-def _document(part: Part, where: str) -> Block:
-    file = part.file
-    if file is None or not file.file_data:
-        raise GatewayError(
-            ErrorCode.FIELD_UNSUPPORTED,
-            f"{where}: a file must come with `file_data`; the upstream cannot see uploaded files.",
-            field=where,
-        )
-    url = file.file_data
-    if url.startswith("data:"):
-        _, data = _data_uri(url, f"{where}.file_data")
-    else:
-        data = url
-    source = Source(type="base64", media_type="application/pdf", data=data)
-    return Block(type="document", source=source, title=file.filename)
-
-
-def _data_uri(url: str, where: str) -> tuple[str, str]:
-    found = _DATA_URI.match(url)
-    if found is None or not found[2].endswith(";base64"):
-        raise _invalid(where, "send an http(s) address or a base64 data URI")
-    return found[1].lower(), url[found.end() :].strip()
 
 
 def _invalid(field: str, reason: str) -> GatewayError:

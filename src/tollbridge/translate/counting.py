@@ -124,7 +124,7 @@ def estimate_prompt(body: bytes) -> tuple[int, int]:
     """
     payload, expected, bound = _payloads(body)
     total = len(body) - payload
-    wide_bytes = len(body) - len(body.translate(None, _NOT_ASCII))
+    wide_bytes = 0 if body.isascii() else len(body) - len(body.translate(None, _NOT_ASCII))
     escapes = body.count(rb"\u")  # a character spelled in six bytes of ASCII
     ascii_bytes = max(total - wide_bytes - 6 * escapes, 0)
     expected += ascii_bytes * 2 // 7 + wide_bytes // 4 + escapes * 3 // 4

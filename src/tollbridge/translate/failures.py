@@ -111,8 +111,8 @@ def failure_from_upstream(
         code = ERROR_STATUSES.get(status) or (
             ErrorCode.UPSTREAM_REFUSED if 400 <= status < 500 else ErrorCode.UPSTREAM_FAILED
         )
-    if status == 404 and upstream == "messages" and not words:
-        # A Messages upstream words every refusal; a bare 404 is a wrong base URL.
+    if status == 404 and not words and (upstream == "messages" or "model" not in text.lower()):
+        # A Messages upstream words every refusal; a bare 404 is a wrong base URL, not a model.
         code = ErrorCode.UPSTREAM_FAILED
     return _failure(code, text, numbers, retry_after_s=_retry_after(headers))
 

@@ -9,14 +9,14 @@ from msgspec import Raw, Struct
 
 from tollbridge.config import Protocol
 from tollbridge.errors import ErrorCode, GatewayError
-from tollbridge.translate.bridge import Ask, Identity, Reply, UpstreamTerms
+from tollbridge.translate.bridge import SAMPLING_VERSION, Ask, Identity, Reply, UpstreamTerms
 from tollbridge.translate.counting import count_text, usage_from_messages
 from tollbridge.translate.failures import failure_from_event, scrub
 from tollbridge.translate.foreign_thinking import (
     drop_foreign_thinking,
     has_foreign_thinking,
 )
-from tollbridge.translate.members import read_members, rename_model, write_member
+from tollbridge.translate.members import ModelMember, read_members, write_member
 from tollbridge.translate.relay import Relay
 from tollbridge.wire.codec import decode, decode_answer, encode
 from tollbridge.wire.messages.responses import ErrorDetail, Usage
@@ -58,9 +58,9 @@ class MessagesIdentity:
     """Messages to Messages (implements `bridge.Bridge`)."""
 
     dropped: tuple[str, ...] = ()
-    pin_version: str | None = None
 
     def __init__(self, ask: Ask, body: bytes, identity: Identity) -> None:
+        self.pin_version = SAMPLING_VERSION if ask.sampling else None
         self._ask = ask
         self._body = body
         self._identity = identity
@@ -124,22 +124,22 @@ def _cap_thinking(members: dict[str, Raw], max_tokens: int) -> None:
         write_member(members, "thinking", {"type": "disabled"})
 
 
-class _Delta(Struct):
+class _Delta(Struct, gc=False):
     text: str | None = None
     thinking: str | None = None
     partial_json: str | None = None
 
 
-class _Start(Struct):
+class _Start(Struct, gc=False):
     model: str = ""
     usage: Usage | None = None
 
 
-class _Block(Struct):
+class _Block(Struct, gc=False):
     type: str = ""
 
 
-class _Event(Struct):
+class _Event(Struct, gc=False):
     type: str = ""
     index: int = 0
     delta: _Delta | None = None
@@ -202,7 +202,7 @@ class MessagesRelay(Relay):
             if event.message.usage is not None:
                 self.usage = usage_from_messages(event.message.usage, self.usage)
             if event.message.model != self._ask.model:
-                return encode_event(kind, rename_model(data, self._ask.model))
+                return encode_event(kind, ModelMember(self._ask.model).put(data))
         elif kind == "message_stop":
             self.finished = True
         elif kind == "error":

@@ -2,12 +2,14 @@
 
 import msgspec
 
+from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.bridge import Ask, Identity, Reply, StreamBridge, UpstreamTerms
 from tollbridge.translate.dialects import DIALECT_ROWS, dialect_of
 from tollbridge.translate.request_to_chat import request_to_chat
 from tollbridge.translate.response_to_messages import completion_to_message
 from tollbridge.translate.stream_to_messages import Answer, StreamToMessages
 from tollbridge.translate.tool_names import ToolNames
+from tollbridge.translate.unknown_blocks import reduce_unknown_blocks
 from tollbridge.wire.codec import decode, encode
 from tollbridge.wire.messages.requests import MessagesRequest
 
@@ -28,13 +30,20 @@ class MessagesOnChat:
         self.pin_version: str | None = None
         self._ask = ask
         self._identity = identity
-        self._request = decode(body, _requests)
+        self._request = _read(body)
         self._names = ToolNames(_GENERIC.tool_name_max)
         self._dialect = _GENERIC
 
     def request(self, terms: UpstreamTerms) -> bytes:
-        """The Chat request for one target; the answer is read in that target's dialect."""
-        translated = request_to_chat(self._request, terms, self._identity.seal_key)
+        """The Chat request for one target; the answer is read in that target's dialect.
+
+        Raises:
+            GatewayError: the request cannot be said to this upstream; the field is named.
+        """
+        try:
+            translated = request_to_chat(self._request, terms, self._identity.seal_key)
+        except RecursionError:
+            raise _too_deep() from None
         self.dropped = translated.dropped
         self._names = translated.names
         self._dialect = dialect_of(terms.dialect)
@@ -62,3 +71,21 @@ class MessagesOnChat:
             stop_sequences=tuple(self._request.stop_sequences or ()),
             think_tags=self._dialect.think_tags,
         )
+
+
+def _read(body: bytes) -> MessagesRequest:
+    try:
+        return decode(body, _requests)
+    except GatewayError as error:
+        in_messages = (error.field or "").startswith("messages[")
+        try:
+            reduced = reduce_unknown_blocks(body) if in_messages else None
+        except RecursionError:
+            raise _too_deep() from None
+        if reduced is None:
+            raise
+        return decode(reduced, _requests)
+
+
+def _too_deep() -> GatewayError:
+    return GatewayError(ErrorCode.BODY_INVALID, "The request body is nested too deeply.")

@@ -4,6 +4,7 @@ The members of the request each have one disposition, in `DISPOSITIONS`; a test 
 is complete.
 """
 
+import re
 from hashlib import sha256
 from typing import Literal, NamedTuple
 
@@ -47,14 +48,26 @@ DISPOSITIONS: dict[str, Disposition] = {
     "fallbacks": "reported",
     "billing_policy": "reported",
     "diagnostics": "reported",
+    # Hints that are not even decoded, as any member that is newer than this list.
+    "cache_control": "dropped",
+    "context_management": "dropped",
+    "speed": "dropped",
+    "inference_geo": "dropped",
+    "fallback_credit_token": "dropped",
+    "user_profile_id": "dropped",  # a header
+    "workspace_id": "dropped",  # a header
+    "betas": "dropped",  # a header
 }
-"""Members that are not listed are hints of betas and are dropped (protocol notes C.9.21)."""
+"""What becomes of each member of the request (protocol notes C.1, C.9.21)."""
 
 _REPORTED = tuple(name for name, row in DISPOSITIONS.items() if row == "reported")
 _ATTRIBUTION = "x-anthropic-billing-header:"
 """The first system block of Claude Code; it differs between requests and says nothing to a model
 (protocol notes C.9.2)."""
 _SCHEMA_NAME = "answer"
+_NOT_A_NAME = re.compile(r"[^A-Za-z0-9_.\[\]-]")
+_NAME_CHARS_MAX = 80
+_NAMES_MAX = 32
 
 
 class _Thread(Struct):
@@ -96,7 +109,13 @@ def request_to_chat(asked: MessagesRequest, terms: UpstreamTerms, seal_key: byte
     _write_thinking(request, asked, dialect)
     _write_stream(request, asked, dialect)
     dropped += [name for name in _REPORTED if _present(getattr(asked, name)) is not None]
-    return Translated(request, tuple(dict.fromkeys([*dropped, *conversation.dropped])), names)
+    return Translated(request, _named([*dropped, *conversation.dropped]), names)
+
+
+def _named(dropped: list[str]) -> tuple[str, ...]:
+    """Each name once, fit for a header: some hold a word of the client's."""
+    names = dict.fromkeys(_NOT_A_NAME.sub("_", name[:_NAME_CHARS_MAX]) for name in dropped)
+    return tuple(names)[:_NAMES_MAX]
 
 
 def _refuse(asked: MessagesRequest) -> None:

@@ -4,11 +4,11 @@ So that an answer is the same streamed and unstreamed, it is not written twice.
 """
 
 from tollbridge.translate.bridge import Reply
-from tollbridge.translate.chat_answers import read_completion
+from tollbridge.translate.chat_answers import ChunkBody, CompletionBody, read_completion
 from tollbridge.translate.message_collector import MessageCollector
 from tollbridge.translate.stream_to_messages import Answer, StreamToMessages
-from tollbridge.wire.chat.chunks import Chunk, ChunkChoice, ChunkDelta
-from tollbridge.wire.chat.responses import Choice, Completion
+from tollbridge.wire.chat.chunks import ChunkChoice, ChunkDelta
+from tollbridge.wire.chat.responses import Choice
 from tollbridge.wire.codec import encode
 
 
@@ -28,9 +28,9 @@ def completion_to_message(body: bytes, answer: Answer) -> Reply:
     return Reply(encode(collector.message), stream.usage, stream.counted_output)
 
 
-def _as_chunk(completion: Completion) -> Chunk:
+def _as_chunk(completion: CompletionBody) -> ChunkBody:
     choices = [_as_chunk_choice(choice) for choice in completion.choices or ()]
-    return Chunk(choices=choices, usage=completion.usage)
+    return ChunkBody(choices=choices, usage=completion.usage)
 
 
 def _as_chunk_choice(choice: Choice) -> ChunkChoice:

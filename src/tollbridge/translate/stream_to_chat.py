@@ -45,14 +45,18 @@ class Phase(enum.Enum):
     """The stop reason has been told; only `message_stop` is still to come."""
 
 
-class _Delta(Struct):
+MEMBERS = {"text": "text", "thinking": "thinking", "tool_use": "partial_json"}
+"""The member of a delta that each kind of block grows by."""
+
+
+class _Delta(Struct, gc=False):
     text: str | None = None
     thinking: str | None = None
     partial_json: str | None = None
     signature: str | None = None
 
 
-class _DeltaEvent(Struct):
+class _DeltaEvent(Struct, gc=False):
     """The event that comes a thousand times, with nothing but what is read of it."""
 
     index: int
@@ -62,10 +66,15 @@ class _DeltaEvent(Struct):
 class _OpenBlock:
     """A block that has been started."""
 
-    __slots__ = ("block", "kept", "prefix", "signature", "silent", "suffix")
+    __slots__ = ("block", "call", "kept", "member", "prefix", "signature", "silent", "suffix")
 
     def __init__(self, block: Block) -> None:
         self.block = block
+        self.member = MEMBERS.get(block.type, "")
+        """The member of its deltas that is read; none in blocks that are no answer to the client,
+        such as calls of tools that the upstream runs itself."""
+        self.call = 0
+        """Which of the client's calls this is, counted from 0."""
         self.prefix = b""
         """The bytes of a chunk before a fragment of this block; empty: they are not sent."""
         self.suffix = b""
@@ -132,12 +141,12 @@ class ChatStream(Relay):
         block = self._blocks.get(event.index)
         if block is None:
             return self._broken("a delta of a block that has not been started")
-        text = delta.text or delta.partial_json or delta.thinking
-        if not text:
-            if delta.signature is not None:
-                block.signature = delta.signature
-            return b""
-        return self._fragment(block, text)
+        text: str | None = getattr(delta, block.member) if block.member else None
+        if text:
+            return self._fragment(block, text)
+        if delta.signature is not None:
+            block.signature = delta.signature
+        return b""
 
     def _fragment(self, block: _OpenBlock, text: str) -> bytes:
         self._count(text)
@@ -178,7 +187,7 @@ class ChatStream(Relay):
         return self._open_call(block) if started.type == "tool_use" else b""
 
     def _open_call(self, block: _OpenBlock) -> bytes:
-        index = self._calls
+        index = block.call = self._calls
         self._calls += 1
         started = block.block
         name = self._plan.client_name(started.name or "")
@@ -218,7 +227,7 @@ class ChatStream(Relay):
         if block.kept is not None:
             whole = text or input_text(block.block.input)
             call = tool_call(block.block, whole, self._plan)
-            call.index = self._calls - 1
+            call.index = block.call
             return self._chunk(b'"tool_calls":%b%b' % (encode([call]), _TAIL))
         if block.silent:
             # No fragment came: the input is what the start said, or nothing.

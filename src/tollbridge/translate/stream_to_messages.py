@@ -9,7 +9,7 @@ import enum
 from typing import NamedTuple
 
 from tollbridge.errors import ErrorCode, GatewayError
-from tollbridge.translate.chat_answers import read_chunk, reasoning_text
+from tollbridge.translate.chat_answers import ChunkBody, read_chunk, reasoning_text
 from tollbridge.translate.counting import usage_from_chat
 from tollbridge.translate.event_writer import EventWriter
 from tollbridge.translate.failures import failure_from_event
@@ -20,11 +20,11 @@ from tollbridge.translate.stops import finish_word, stop_reason
 from tollbridge.translate.think_tags import ThinkTags
 from tollbridge.translate.tool_names import ToolNames
 from tollbridge.usage import TokenUsage
-from tollbridge.wire.chat.chunks import Chunk, ChunkChoice, ChunkDelta
+from tollbridge.wire.chat.chunks import ChunkChoice, ChunkDelta
 from tollbridge.wire.chat.requests import ReasoningDetail, ToolCall
 from tollbridge.wire.chat.responses import ChatUsage, FinishReason
 from tollbridge.wire.codec import encode
-from tollbridge.wire.sse import DONE, SSEDecoder, SSEEvent
+from tollbridge.wire.sse import DONE, SSEDecoder, parse_block
 
 _TEXT_BLOCK = b'{"type":"text","text":""}'
 _TEXT_DELTA = b'"delta":{"type":"text_delta","text":'
@@ -122,7 +122,7 @@ class StreamToMessages:
         if self._ended:
             return b""
         try:
-            self._take(self._sse.feed(data))
+            self._take(self._sse.blocks(data))
         except GatewayError as error:
             return self.fail(error)
         if not self._writer.begun:
@@ -134,7 +134,7 @@ class StreamToMessages:
         if self._ended:
             return b""
         try:
-            self._take(self._sse.close())
+            self._take(self._sse.last_block())
             if not self._ended:
                 self._end(done=False)
         except GatewayError as error:
@@ -159,7 +159,7 @@ class StreamToMessages:
         self._writer.ping()
         return self._writer.drain()
 
-    def take_chunk(self, chunk: Chunk) -> None:
+    def take_chunk(self, chunk: ChunkBody) -> None:
         """One chunk: usage, then thinking, text, calls and finish, in this order.
 
         Raises:
@@ -178,15 +178,18 @@ class StreamToMessages:
                 if choice.usage:
                     self._take_usage(choice.usage)
 
-    def _take(self, events: list[SSEEvent]) -> None:
-        for event in events:
-            if event.data.startswith(DONE):
-                self._end(done=True)
-                return
-            chunk = read_chunk(event.data)
-            if event.event == "error":
-                raise failure_from_event(None, "")
-            self.take_chunk(chunk)
+    def _take(self, blocks: list[bytes]) -> None:
+        for block in blocks:
+            if block.startswith(b"data: {") and b"\n" not in block:
+                self.take_chunk(read_chunk(block[6:]))
+            elif event := parse_block(block):
+                if event.data.startswith(DONE):
+                    self._end(done=True)
+                    return
+                chunk = read_chunk(event.data)
+                if event.event == "error":
+                    raise failure_from_event(None, "")
+                self.take_chunk(chunk)
 
     def _begin(self) -> None:
         """`message_start`, with the prompt's tokens as far as they are known."""
@@ -239,13 +242,16 @@ class StreamToMessages:
 
     def _write(self, text: str) -> None:
         if self._open is not Open.TEXT:
-            if self._open is Open.CALLS and not self._calls.all_whole():
-                # A call's fragments are still coming, and a closed block could not take them.
+            if self._is_within_call():
                 self._late_text.append(text)
                 return
             self._become(Open.TEXT)
             text = self._take_late_text() + text
         self._writer.write(text)
+
+    def _is_within_call(self) -> bool:
+        """Whether fragments of a call are still coming: its block, once closed, takes no more."""
+        return self._open is Open.CALLS and not self._calls.all_whole()
 
     def _take_late_text(self) -> str:
         text = "".join(self._late_text)
@@ -261,7 +267,7 @@ class StreamToMessages:
             self._write(text)
 
     def _think(self, thought: str) -> None:
-        if not self._answer.thinking:
+        if not self._answer.thinking or self._is_within_call():
             self._writer.count(thought)
             return
         if self._signature:

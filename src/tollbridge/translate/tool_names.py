@@ -33,7 +33,7 @@ class ToolNames:
         if self._originals.setdefault(short, name) != name:
             raise GatewayError(
                 ErrorCode.FIELD_INVALID,
-                f"tools: the names {name!r} and {self._originals[short]!r} are too long for the"
+                f"tools: two names that begin with {name[: self._longest]!r} are too long for the"
                 " model's server and cannot be told apart when shortened.",
                 field="tools",
             )

@@ -30,11 +30,17 @@ def write_tools(
 
     Raises:
         GatewayError: FIELD_UNSUPPORTED if the choice forces a tool that Anthropic's servers run,
-            FIELD_INVALID for a choice that does not exist or names no tool.
+            FIELD_INVALID for a choice that does not exist or names no tool, FIELD_MISSING for a
+            tool of the client without a name.
     """
     tools: list[ChatTool] = []
     dropped: list[str] = []
-    for tool in asked.tools or ():
+    for index, tool in enumerate(asked.tools or ()):
+        if not tool.name and (tool.type is None or tool.type == "custom"):
+            path = f"tools[{index}].name"
+            raise GatewayError(
+                ErrorCode.FIELD_MISSING, f"{path}: this field is required.", field=path
+            )
         function = _function(tool, dialect, names)
         if function is None:
             dropped.append(f"tools.{tool.type}")
@@ -91,9 +97,11 @@ def _check_choice(
             return
         if any(tool.name == choice.name for tool in asked):
             raise _forced(choice.name)
-        raise _invalid("tool_choice.name", f"there is no tool {choice.name!r} in tools")
+        raise _invalid("tool_choice.name", f"there is no tool {choice.name[:130]!r} in tools")
     if choice.type not in CHOICE_TO_CHAT:
-        raise _invalid("tool_choice.type", f"must be auto, any, tool or none, not {choice.type!r}")
+        raise _invalid(
+            "tool_choice.type", f"must be auto, any, tool or none, not {choice.type[:40]!r}"
+        )
     if choice.type == "any" and asked and not tools:
         raise _forced("any")
 
@@ -108,8 +116,8 @@ def _choice(choice: ToolChoice, names: ToolNames) -> str | ToolChoiceObject:
 def _forced(name: str) -> GatewayError:
     return GatewayError(
         ErrorCode.FIELD_UNSUPPORTED,
-        f"tool_choice: {name!r} forces a tool that Anthropic's servers run; this model's server"
-        " cannot.",
+        f"tool_choice: {name[:130]!r} forces a tool that Anthropic's servers run; this model's"
+        " server cannot.",
         field="tool_choice",
     )
 

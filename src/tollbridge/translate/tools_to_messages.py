@@ -72,7 +72,7 @@ def plan_tools(request: ChatRequest) -> ToolPlan:
             names.append(entry.function.name)
             plan.tools.append(_function(plan, entry.function, f"{where}.function"))
         elif entry.type in ("function", "custom"):
-            raise _invalid(where, f"this field needs `{entry.type}`")
+            raise _invalid(f"{where}.{entry.type}", "this field is required")
         else:
             plan.dropped.append(where)
     if not request.tools and request.functions:

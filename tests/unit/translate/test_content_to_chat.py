@@ -12,7 +12,11 @@ from tests.unit.translate.chat_streams import (
 )
 
 from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.translate.content_to_chat import Conversation
+from tollbridge.translate.dialects import Dialect, SystemPlace
 from tollbridge.translate.signatures import client_tool_id, sign_thinking
+from tollbridge.translate.tool_names import ToolNames
+from tollbridge.wire.messages.requests import Turn
 
 PNG = {"type": "base64", "media_type": "image/jpeg", "data": "iVBORw0KGgoAAAA"}
 IMAGE = {"type": "image", "source": PNG}
@@ -68,6 +72,15 @@ def test_claude_code_77698_no_system_message_but_the_first_where_templates_refus
 
 def test_a_system_message_before_all_others_leads():
     assert said(system("s"), user("a"), system="top")[0] == system("top\n\ns")
+
+
+def test_a_system_message_may_be_merged_into_the_first():
+    dialect = Dialect(system=SystemPlace.LEADING)
+    conversation = Conversation(dialect, ToolNames(64), b"")
+    conversation.leading.append("top")
+    for index, (role, text) in enumerate([("user", "a"), ("system", "s"), ("user", "b")]):
+        conversation.add(index, Turn(role=role, content=text))
+    assert [message.content for message in conversation.finish()] == ["top\n\ns", "a\n\nb"]
 
 
 def test_a_system_message_never_parts_calls_from_their_results():

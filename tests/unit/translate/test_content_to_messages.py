@@ -224,64 +224,24 @@ def test_custom_calls() -> None:
     assert got[1] == ("assistant", [use("a", {"input": "free\ntext"}, "p")])
 
 
-def test_images_are_what_their_bytes_say() -> None:
-    def image(url: str) -> dict[str, Any]:
-        return {"type": "image_url", "image_url": {"url": url, "detail": "low"}}
-
-    got = turns(
-        [
-            user(
-                [
-                    image("data:image/png;base64,/9j/AAAA"),
-                    image("data:image/jpg;charset=x;base64,QUJD"),
-                    image("https://example.com/a.png"),
-                ]
-            )
-        ]
+def test_system_messages_one_after_another_are_one_turn() -> None:
+    system = [{"role": "system", "content": said} for said in ("a", "", "b")]
+    assert turns([user("x"), *system], NEW)[1:] == [("system", [text("a"), text("b")])]
+    assert turns([user("x"), *system])[0] == (
+        "user",
+        [text("x"), text("<system>\na\n</system>"), text("<system>\nb\n</system>")],
     )
-    assert [block["source"] for block in got[0][1]] == [
-        {"type": "base64", "media_type": "image/jpeg", "data": "/9j/AAAA"},
-        {"type": "base64", "media_type": "image/jpeg", "data": "QUJD"},
-        {"type": "url", "url": "https://example.com/a.png"},
-    ]
-
-
-def test_a_file_is_a_document() -> None:
-    part = {
-        "type": "file",
-        "file": {"file_data": "data:application/pdf;base64,JVBERi0", "filename": "a.pdf"},
-    }
-    source = {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0"}
-    assert turns([user([part])]) == [
-        ("user", [{"type": "document", "source": source, "title": "a.pdf"}])
-    ]
 
 
 @pytest.mark.parametrize(
     ("message", "code", "field"),
     [
-        (user([{"type": "input_audio"}]), ErrorCode.FIELD_UNSUPPORTED, "messages[1].content[0]"),
-        (
-            user([{"type": "image_url", "image_url": {"url": "data:image/bmp;base64,Qk0"}}]),
-            ErrorCode.FIELD_INVALID,
-            "messages[1].content[0].image_url.url",
-        ),
-        (
-            user([{"type": "image_url", "image_url": {"url": "file:///etc/passwd"}}]),
-            ErrorCode.FIELD_INVALID,
-            "messages[1].content[0].image_url.url",
-        ),
-        (
-            user([{"type": "file", "file": {"file_id": "f"}}]),
-            ErrorCode.FIELD_UNSUPPORTED,
-            "messages[1].content[0].file",
-        ),
         ({"role": "robot", "content": "x"}, ErrorCode.FIELD_INVALID, "messages[1].role"),
         ({"role": "tool", "content": "x"}, ErrorCode.FIELD_INVALID, "messages[1].tool_call_id"),
         (
             calls({"id": "a", "type": "function"}),
             ErrorCode.FIELD_INVALID,
-            "messages[1].tool_calls[0]",
+            "messages[1].tool_calls[0].function",
         ),
         (
             {

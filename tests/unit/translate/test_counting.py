@@ -106,6 +106,18 @@ def test_an_image_by_data_uri_counts_the_same():
         assert estimate_prompt(body)[0] < IMAGE_TOKENS_EXPECTED + 50
 
 
+def test_copilot_api_210_and_cliproxy_679_system_and_tools_are_counted():
+    messages = [{"role": "user", "content": "foo"}]
+    schema = {"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(99)}}
+    whole = {"system": "Be kind. " * 500, "tools": [{"input_schema": schema}], "messages": messages}
+    assert estimate_prompt(msgspec.json.encode({"messages": messages}))[0] < 50
+    assert estimate_prompt(msgspec.json.encode(whole))[0] > 1_500
+
+
+def test_litellm_13252_and_stdapi_297_a_prompt_beyond_every_window_has_a_count():
+    assert estimate_prompt(msgspec.json.encode({"system": "word " * 10**6}))[0] > 1_000_000
+
+
 def test_text_that_only_calls_itself_data_counts_in_full():
     body = msgspec.json.encode({"data": "word " * 10_000})
     assert estimate_prompt(body)[0] > 10_000

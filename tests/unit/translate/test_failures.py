@@ -116,9 +116,13 @@ def test_statuses_and_words_of_upstreams(status: int, body: object, code: ErrorC
     assert upstream(status, body).code is code
 
 
-def test_a_bare_404_of_a_messages_upstream_is_a_wrong_address():
-    error = failure_from_upstream("messages", 404, {}, b"Not Found")
-    assert error.code is ErrorCode.UPSTREAM_FAILED
+def test_a_bare_404_is_a_wrong_address_and_no_missing_model():
+    for protocol in ("messages", "chat"):
+        for body in (b"Not Found", b'{"detail":"Not Found"}'):
+            error = failure_from_upstream(protocol, 404, {}, body)
+            assert error.code is ErrorCode.UPSTREAM_FAILED
+    error = upstream(404, {"error": "model 'x' not found"})
+    assert error.code is ErrorCode.UPSTREAM_MODEL_MISSING
 
 
 @pytest.mark.parametrize("body", [b"<html>bad gateway</html>", b"", b"\xff\xfe", b"[[" * 5000])

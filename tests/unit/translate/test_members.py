@@ -2,7 +2,7 @@
 
 from msgspec import Raw
 
-from tollbridge.translate.members import has_member, read_members, rename_model, write_member
+from tollbridge.translate.members import ModelMember, has_member, read_members, write_member
 from tollbridge.wire.codec import encode
 
 
@@ -22,10 +22,17 @@ def test_null_is_no_member() -> None:
 
 def test_only_the_bare_model_member_is_renamed() -> None:
     data = b'{"content":"\\"model\\":\\"fake\\"","model" : "a\\"b","x":"model"}'
-    assert rename_model(data, "new") == (
+    assert ModelMember("new").put(data) == (
         b'{"content":"\\"model\\":\\"fake\\"","model":"new","x":"model"}'
     )
 
 
 def test_a_name_with_backslashes_is_no_pattern() -> None:
-    assert rename_model(b'{"model":"a"}', "\\1\\g<0>") == b'{"model":"\\\\1\\\\g<0>"}'
+    assert ModelMember("\\1\\g<0>").put(b'{"model":"a"}') == b'{"model":"\\\\1\\\\g<0>"}'
+
+
+def test_each_event_may_spell_it_its_own_way() -> None:
+    member = ModelMember("new")
+    for data in (b'{"model":"a"}', b'{"model":"a"}', b'{"model": "b"}', b'{"model":"a"}'):
+        assert member.put(data) == b'{"model":"new"}'
+    assert member.put(b'{"id":"x"}') == b'{"id":"x"}'

@@ -47,6 +47,28 @@ def test_a_body_of_another_shape_is_refused_by_its_path(
     assert (caught.value.code, caught.value.field) == (code, field)
 
 
+@pytest.mark.parametrize(
+    "tail",
+    [
+        b'"messages":[{"role":"user","content":"a"}],"tools":[{"name":"t","input_schema":{"$schema":"x","items":%b}}]',
+        b'"messages":[{"role":"user","content":[{"type":"hologram","text":%b}]}]',
+        b'"messages":[{"role":"assistant","content":[{"type":"tool_use","id":"a","name":"f","input":%b}]}]',
+    ],
+)
+@pytest.mark.parametrize("depth", [100, 900, 100_000])
+def test_deep_nesting_is_answered_never_an_accident(tail: bytes, depth: int):
+    body = b'{"model":"m","max_tokens":1,%b}' % (
+        tail % (b'{"items":' * depth + b"1" + b"}" * depth)
+    )
+    outcome = None
+    try:
+        sent = MessagesOnChat(ask(), body, IDENTITY).request(UpstreamTerms("up", "vllm", 1))
+        assert msgspec.json.decode(sent)["model"] == "up"
+    except GatewayError as error:
+        outcome = error.code
+    assert outcome is ErrorCode.BODY_INVALID or (outcome is None and depth < 100_000)
+
+
 def test_hidden_thinking_makes_the_whole_way_round():
     """The client never sees the thought, and the upstream gets it back byte for byte."""
     asked = {"thinking": {"type": "adaptive", "display": "omitted"}, "stream": True}

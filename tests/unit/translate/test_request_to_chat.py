@@ -1,4 +1,6 @@
 import pytest
+from anthropic.types import message_create_params
+from anthropic.types.beta import message_create_params as beta_params
 from tests.unit.translate.chat_streams import (
     Json,
     assistant,
@@ -17,7 +19,17 @@ from tollbridge.wire.messages.requests import MessagesRequest
 
 
 def test_every_member_of_the_request_has_a_disposition():
-    assert set(DISPOSITIONS) == set(MessagesRequest.__struct_fields__)
+    """Those that are decoded here, and those that Anthropic's SDK can send."""
+    bases = (
+        message_create_params.MessageCreateParamsBase,
+        message_create_params.MessageCreateParamsStreaming,
+        beta_params.MessageCreateParamsBase,
+    )
+    sent = {name for base in bases for name in base.__annotations__}
+    decoded = set(MessagesRequest.__struct_fields__)
+    assert decoded <= set(DISPOSITIONS)
+    assert sent <= set(DISPOSITIONS)
+    assert {name for name, row in DISPOSITIONS.items() if row != "dropped"} <= decoded
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -168,6 +180,15 @@ def test_claude_code_21595_hints_of_betas_never_reach_the_upstream():
 def test_constraints_that_cannot_be_said_are_reported():
     body = {"container": "c", "mcp_servers": [], "fallbacks": None, "diagnostics": {}}
     assert bridged(body)[1].dropped == ("container", "mcp_servers", "diagnostics")
+
+
+def test_what_is_reported_is_fit_for_a_header():
+    kinds = ["x\r\nset-cookie: a", "ü" * 500, *(f"new_{n}" for n in range(99))]
+    blocks = [block("a"), *({"type": kind} for kind in kinds)]
+    dropped = bridged({"messages": [user(blocks)]})[1].dropped
+    assert dropped[0] == "messages.content.x__set-cookie__a"
+    assert all(name.isascii() and name.isprintable() for name in dropped)
+    assert len(", ".join(dropped)) < 4_000
 
 
 @pytest.mark.parametrize(

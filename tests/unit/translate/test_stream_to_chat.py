@@ -3,23 +3,16 @@
 import json
 from typing import Any
 
-import msgspec
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from openai.lib.streaming.chat import ChatCompletionStreamState
+from openai.types.chat import ChatCompletionChunk
+from tests.unit.translate.messages_stream import START, block, end, text, thinking, tool, wire
 
 from tollbridge.errors import ErrorCode
 from tollbridge.translate.bridge import Ask, Identity
-from tollbridge.translate.counting import usage_from_messages
-from tollbridge.translate.response_to_chat import Answer, completion
 from tollbridge.translate.stream_to_chat import ORDERED, ChatStream, Phase
 from tollbridge.translate.tools_to_messages import ToolPlan
-from tollbridge.usage import TokenUsage
-from tollbridge.wire.chat.chunks import Chunk
-from tollbridge.wire.chat.fold import fold as fold_chat
-from tollbridge.wire.messages.events import Event
-from tollbridge.wire.messages.fold import fold as fold_messages
-from tollbridge.wire.sse import SSEDecoder, encode_event
+from tollbridge.wire.sse import SSEDecoder
 
 IDENTITY = Identity("req_1", "abc", 7)
 
@@ -37,57 +30,6 @@ def stream(*, include_usage: bool = False, legacy: bool = False) -> ChatStream:
     plan.legacy = legacy
     plan.custom.add("p")
     return ChatStream(ask, IDENTITY, plan)
-
-
-def wire(*values: dict[str, Any]) -> bytes:
-    return b"".join(encode_event(value["type"], json.dumps(value).encode()) for value in values)
-
-
-def block(index: int, start: dict[str, Any], *deltas: dict[str, Any]) -> list[dict[str, Any]]:
-    return [
-        {"type": "content_block_start", "index": index, "content_block": start},
-        *({"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas),
-        {"type": "content_block_stop", "index": index},
-    ]
-
-
-def text(index: int, *pieces: str) -> list[dict[str, Any]]:
-    deltas = [{"type": "text_delta", "text": piece} for piece in pieces]
-    return block(index, {"type": "text", "text": ""}, *deltas)
-
-
-def tool(index: int, *pieces: str, name: str = "f", **members: Any) -> list[dict[str, Any]]:
-    deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
-    start = {"type": "tool_use", "id": f"t{index}", "name": name, "input": {}, **members}
-    return block(index, start, *deltas)
-
-
-def thinking(index: int, *pieces: str, signature: str = "sig") -> list[dict[str, Any]]:
-    deltas: list[dict[str, Any]] = [{"type": "thinking_delta", "thinking": p} for p in pieces]
-    if signature:
-        deltas.append({"type": "signature_delta", "signature": signature})
-    return block(index, {"type": "thinking", "thinking": "", "signature": ""}, *deltas)
-
-
-START = {
-    "type": "message_start",
-    "message": {
-        "id": "msg_up",
-        "model": "up",
-        "usage": {"input_tokens": 5, "cache_read_input_tokens": 3, "output_tokens": 1},
-    },
-}
-
-
-def end(stop: str = "end_turn", **delta: Any) -> list[dict[str, Any]]:
-    return [
-        {
-            "type": "message_delta",
-            "delta": {"stop_reason": stop, **delta},
-            "usage": {"output_tokens": 9},
-        },
-        {"type": "message_stop"},
-    ]
 
 
 def values(data: bytes) -> list[Any]:
@@ -206,6 +148,35 @@ def test_a_custom_call_is_told_when_it_is_whole() -> None:
     sent = run(*tool(0, '{"inp', 'ut": "a\\nb"}', name="p"), *end("tool_use"))
     call = {"index": 0, "id": "t0", "type": "custom", "custom": {"name": "p", "input": "a\nb"}}
     assert deltas(sent)[0] == {"role": "assistant", "tool_calls": [call]}
+
+
+def test_interleaved_custom_calls_keep_their_indices() -> None:
+    first, second = tool(0, '{"input":"a"}', name="p"), tool(1, '{"input":"b"}', name="p")
+    sent = run(first[0], second[0], *first[1:], *second[1:], *end("tool_use"))
+    calls = [delta["tool_calls"][0] for delta in deltas(sent)[:-1]]
+    assert [(call["index"], call["custom"]["input"]) for call in calls] == [(0, "a"), (1, "b")]
+
+
+def test_litellm_33224_a_delta_of_another_kind_does_not_leak_into_a_block() -> None:
+    stray = {"type": "thinking_delta", "thinking": "secret"}
+    sent = run(*block(0, {"type": "text", "text": ""}, stray, {"text": "a"}), *end())
+    assert deltas(sent) == [{"role": "assistant", "content": "a"}, {}]
+
+
+def test_the_official_accumulator_reads_the_stream() -> None:
+    events = [*thinking(0, "hm"), *text(1, "Hel", "lo"), *tool(2, '{"a":', "1}"), *tool(3)]
+    sent = run(*events, *end("tool_use"), include_usage=True)
+    state: ChatCompletionStreamState[None] = ChatCompletionStreamState()
+    for chunk in sent[:-1]:
+        state.handle_chunk(ChatCompletionChunk.model_validate(chunk))
+    got = state.get_final_completion()
+    message = got.choices[0].message
+    assert (message.role, message.content) == ("assistant", "Hello")
+    calls = [(c.id, c.function.name, c.function.arguments) for c in message.tool_calls or []]
+    assert calls == [("t2", "f", '{"a":1}'), ("t3", "f", "{}")]
+    assert got.choices[0].finish_reason == "tool_calls"
+    assert got.usage is not None
+    assert got.usage.total_tokens == 17
 
 
 def test_a_legacy_client_gets_one_function_call() -> None:
@@ -344,83 +315,3 @@ def test_broken_events_are_a_failure(bad: bytes) -> None:
     state.feed(wire(START))
     assert b'"choices":[],"error"' in state.feed(bad)
     assert state.failure is not None
-
-
-# Properties
-
-pieces = st.lists(st.text(st.characters(codec="utf-8"), max_size=6), max_size=4)
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=4),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
-    ),
-    max_leaves=5,
-)
-objects = st.dictionaries(st.text(max_size=3), json_values, max_size=3)
-
-
-@st.composite
-def blocks(draw: st.DrawFn) -> list[list[dict[str, Any]]]:
-    made = []
-    for index in range(draw(st.integers(0, 5))):
-        kind = draw(st.sampled_from(["text", "thinking", "tool", "custom", "redacted", "server"]))
-        if kind == "text":
-            made.append(text(index, *draw(pieces)))
-        elif kind == "thinking":
-            signature = draw(st.sampled_from(["", "c2ln"]))
-            made.append(thinking(index, *draw(pieces), signature=signature))
-        elif kind == "redacted":
-            made.append(block(index, {"type": "redacted_thinking", "data": "d"}))
-        elif kind == "server":
-            start = {"type": "server_tool_use", "id": "s", "name": "w", "input": {}}
-            made.append(block(index, start, {"type": "input_json_delta", "partial_json": "{}"}))
-        else:
-            value = draw(objects) if kind == "tool" else {"input": draw(st.text(max_size=6))}
-            data = json.dumps(value)
-            cut = draw(st.integers(0, len(data)))
-            name = "f" if kind == "tool" else "p"
-            made.append(tool(index, data[:cut], data[cut:], name=name))
-    return made
-
-
-@st.composite
-def streams(draw: st.DrawFn) -> list[dict[str, Any]]:
-    stop = draw(st.sampled_from(["end_turn", "tool_use", "max_tokens", "refusal", "pause_turn"]))
-    details = {"type": "refusal", "explanation": "No."} if stop == "refusal" else None
-    body = [event for one in draw(blocks()) for event in one]
-    return [START, *body, *end(stop, stop_details=details)]
-
-
-@settings(max_examples=150, deadline=None)
-@given(streams(), st.booleans())
-def test_fold_of_the_translation_is_the_translation_of_the_fold(
-    events: list[dict[str, Any]], include_usage: bool
-) -> None:
-    state = stream(include_usage=include_usage)
-    sent = state.feed(wire(*events))
-    chunks = [
-        msgspec.json.decode(event.data, type=Chunk)
-        for event in SSEDecoder().feed(sent)
-        if event.data != b"[DONE]"
-    ]
-    folded = fold_messages([msgspec.json.decode(json.dumps(event), type=Event) for event in events])
-    answer = Answer(
-        content=folded.content, stop_reason=folded.stop_reason, stop_details=folded.stop_details
-    )
-    usage = usage_from_messages(folded.usage)
-    expected = completion(answer, usage, state._ask, IDENTITY, state._plan)
-    assert state.usage == usage == TokenUsage(input=5, cache_read=3, output=9)
-    assert fold_chat(chunks) == expected
-
-
-@settings(max_examples=60, deadline=None)
-@given(streams(), st.data())
-def test_cuts_between_bytes_change_nothing(
-    events: list[dict[str, Any]], data: st.DataObject
-) -> None:
-    whole = wire(*events)
-    expected = stream().feed(whole)
-    cuts = sorted(data.draw(st.sets(st.integers(0, len(whole)), max_size=8)))
-    state = stream()
-    parts = [whole[a:b] for a, b in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
-    assert b"".join(map(state.feed, parts)) + state.close() == expected

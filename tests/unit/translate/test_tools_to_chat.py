@@ -88,6 +88,12 @@ def test_choices_that_cannot_be_kept_are_refused(tools: list[Json], choice: Json
     assert caught.value.code is code
 
 
+def test_a_tool_of_the_client_needs_a_name():
+    with pytest.raises(GatewayError) as caught:
+        chat_request({"tools": [TOOL, {"input_schema": SCHEMA}]})
+    assert caught.value.field == "tools[1].name"
+
+
 def test_free_claude_code_1307_long_names_are_shortened_everywhere_alike():
     name = "mcp__server__" + "x" * 100
     sent = chat_request({

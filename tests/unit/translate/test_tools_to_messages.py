@@ -112,7 +112,7 @@ def test_names_that_messages_refuses_are_rewritten_and_restored() -> None:
 @pytest.mark.parametrize(
     ("members", "field"),
     [
-        ({"tools": [{"type": "function"}]}, "tools[0]"),
+        ({"tools": [{"type": "function"}]}, "tools[0].function"),
         ({"tools": [function(parameters=[])]}, "tools[0].function.parameters"),
         ({"tools": [function()], "tool_choice": "always"}, "tool_choice"),
         ({"tool_choice": "required"}, "tool_choice"),

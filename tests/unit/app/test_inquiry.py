@@ -1,0 +1,112 @@
+"""Requests that cost nothing."""
+
+import json
+
+import pytest
+from tests.fakes.bodies import OVERLOADED
+from tests.fakes.exchange_parts import JSON_HEAD, ScriptedReply
+from tests.fakes.world import ENV, in_world
+
+from tollbridge.app.inquiry import COUNT_PATH, Inquiry
+from tollbridge.app.ports import UpstreamError
+from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.units import KeyId
+
+
+def prompt(model="single", **members):
+    body = {"model": model, "messages": [{"role": "user", "content": "Hi there"}], **members}
+    return json.dumps(body).encode()
+
+
+async def counted(world, body=None, **changes):
+    answer = await Inquiry(world.gateway).count_tokens(world.inbound(body or prompt(), **changes))
+    return json.loads(answer)["input_tokens"]
+
+
+async def refusal(call):
+    with pytest.raises(GatewayError) as raised:
+        await call
+    return raised.value.code
+
+
+@in_world()
+async def test_models_that_are_on(world):
+    inquiry = Inquiry(world.gateway)
+    assert [model.name for model in await inquiry.models(world.inbound(b""), "")] == [
+        "m",
+        "single",
+        "c",
+    ]
+    (model,) = await inquiry.models(world.inbound(b""), "c")
+    assert model.name == "c"
+    assert await refusal(inquiry.models(world.inbound(b""), "off")) is ErrorCode.MODEL_DISABLED
+    assert await refusal(inquiry.models(world.inbound(b""), "x")) is ErrorCode.MODEL_UNKNOWN
+    other = world.inbound(b"", group="mine")
+    assert await refusal(inquiry.models(other, "")) is ErrorCode.GROUP_UNKNOWN
+
+
+@in_world()
+async def test_keys_and_switches_act_at_once(world):
+    inquiry = Inquiry(world.gateway)
+    await inquiry.models(world.inbound(b""), "")
+    await world.store.switch(ENV, ["m"], on=False)
+    assert [m.name for m in await inquiry.models(world.inbound(b""), "")] == ["single", "c"]
+    await world.store.revoke_key(KeyId("key_1"), world.now)
+    assert await refusal(inquiry.models(world.inbound(b""), "")) is ErrorCode.KEY_REVOKED
+    assert await refusal(counted(world)) is ErrorCode.KEY_REVOKED
+
+
+@in_world()
+async def test_the_upstream_counts(world):
+    server = world.servers["one"]
+    server.answers = [ScriptedReply([b'{"input_', b'tokens": 4711}'], 200, JSON_HEAD)]
+    assert await counted(world) == 4711
+    assert server.calls[0].path == COUNT_PATH
+    assert json.loads(server.calls[0].body)["model"] == "single"
+    assert world.usage() == []
+    assert world.audit().transfers == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        UpstreamError("refused", sent=False),
+        ScriptedReply([OVERLOADED], 529, JSON_HEAD),
+        ScriptedReply([b"not json"], 200, JSON_HEAD),
+        ScriptedReply([b"{}"], 200, JSON_HEAD),
+        ScriptedReply([UpstreamError("cut", sent=True)], 200, JSON_HEAD),
+        ScriptedReply([b" " * 100_000, b"{}"], 200, JSON_HEAD),
+    ],
+)
+def test_without_the_upstream_s_count_we_estimate(tmp_path, answer):
+    @in_world()
+    async def scenario(world):
+        world.servers["one"].answers = [answer]
+        assert 1 <= await counted(world) < 100
+
+    scenario(tmp_path)
+
+
+@in_world()
+async def test_chat_upstreams_are_not_asked(world):
+    assert await counted(world, prompt("c")) > 0
+    assert world.servers["talk"].calls == []
+
+
+@in_world()
+async def test_bad_bodies(world):
+    assert await refusal(counted(world, b"{}")) is ErrorCode.FIELD_MISSING
+    assert await refusal(counted(world, b"\xff")) is ErrorCode.BODY_INVALID
+    assert await refusal(counted(world, prompt()[:-1] + b',"\xff":1}')) is ErrorCode.BODY_INVALID
+    assert await refusal(counted(world, prompt("off"))) is ErrorCode.MODEL_DISABLED
+
+
+@in_world()
+async def test_ready_means_that_the_ledger_answers(world):
+    inquiry = Inquiry(world.gateway)
+    await inquiry.ready()
+    world.store.away = True
+    assert await refusal(inquiry.ready()) is ErrorCode.LEDGER_UNAVAILABLE
+    assert await refusal(inquiry.models(world.inbound(b""), "")) is ErrorCode.LEDGER_UNAVAILABLE
+    assert await refusal(counted(world)) is ErrorCode.LEDGER_UNAVAILABLE
+    world.store.away = False

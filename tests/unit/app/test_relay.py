@@ -1,0 +1,196 @@
+"""The client's side of an answer: one head, whole events, one end."""
+
+import asyncio
+
+import pytest
+from tests.fakes.exchange_parts import HANG, RecordingClient, ScriptedReply
+
+from tollbridge.app import relay as module
+from tollbridge.app.ports import UpstreamError, UpstreamTimeoutError
+from tollbridge.app.relay import Relay, from_upstream, linger, read_error, read_whole
+from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.units import ERROR_BODY_BYTES_MAX
+
+BROKEN = GatewayError(ErrorCode.UPSTREAM_OVERLOADED, "The model's server is overloaded.")
+
+
+class Pulse:
+    tick = 3
+
+
+class Stream:
+    """Passes bytes; `STOP` finishes it, `FAIL` breaks it, its end without `STOP` is a failure."""
+
+    def __init__(self) -> None:
+        self.failure: GatewayError | None = None
+        self.finished = False
+
+    def feed(self, data: bytes) -> bytes:
+        self.finished = data == b"STOP"
+        if data == b"FAIL":
+            self.failure = BROKEN
+        return b"" if data == b"HALF" else data
+
+    def close(self) -> bytes:
+        if self.finished:
+            return b""
+        self.failure = BROKEN
+        return b"CUT"
+
+
+def relay(client, protocol="messages"):
+    return Relay(client, Pulse(), protocol, "req_1", lambda: [("x-test", "1")])
+
+
+def streamed(*steps):
+    client = RecordingClient()
+    relayed = relay(client)
+    error = None
+    try:
+        asyncio.run(relayed.stream(ScriptedReply(steps), Stream()))
+    except GatewayError as raised:
+        error = raised
+    return client, relayed, error
+
+
+def test_one_write_per_read():
+    client, relayed, error = streamed(b"a", b"HALF", b"b", b"STOP")
+    assert error is None
+    assert client.parts == [b"a", b"b", b"STOP"]
+    assert client.headers == {"x-test": "1"}
+    assert (relayed.delivered, relayed.complete, relayed.told, relayed.beat) == (
+        True,
+        True,
+        False,
+        3,
+    )
+
+
+@pytest.mark.parametrize(
+    "steps", [[b"FAIL"], [b"HALF", b"FAIL"], [], [UpstreamError("x", sent=True)]]
+)
+def test_failed_before_anything_was_delivered(steps):
+    client, relayed, error = streamed(*steps)
+    assert error is not None
+    assert client.status is None
+    assert (relayed.delivered, relayed.complete, relayed.told) == (False, False, False)
+
+
+@pytest.mark.parametrize(("steps", "last"), [([b"a", b"FAIL"], b"FAIL"), ([b"a"], b"CUT")])
+def test_a_failure_that_the_stream_has_told(steps, last):
+    client, relayed, error = streamed(*steps)
+    assert error is BROKEN
+    assert client.parts == [b"a", last]
+    assert (relayed.complete, relayed.told) == (False, True)
+
+
+def test_a_failure_that_is_still_to_be_told():
+    _, relayed, error = streamed(b"a", UpstreamTimeoutError("was silent", sent=True))
+    assert error.code is ErrorCode.UPSTREAM_TIMEOUT
+    assert not relayed.told
+
+
+@pytest.mark.parametrize(
+    ("protocol", "mark"), [("messages", b"event: error\n"), ("chat", b"data: {")]
+)
+def test_an_error_is_told_once_in_the_client_s_words(protocol, mark):
+    async def scenario():
+        client = RecordingClient()
+        relayed = relay(client, protocol)
+        await relayed.fail(BROKEN)
+        await relayed.fail(BROKEN)
+        assert client.status == 200
+        assert len(client.parts) == 1
+        assert client.body.startswith(mark)
+        assert b"overloaded" in client.body
+
+    asyncio.run(scenario())
+
+
+def beats(prepare):
+    async def scenario():
+        client = RecordingClient()
+        relayed = relay(client)
+        task = await prepare(client, relayed)
+        relayed.keep_alive()
+        await asyncio.sleep(0)
+        client.open.set()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        if task:
+            await task
+        return client.body.count(b"ping\n")
+
+    return asyncio.run(scenario())
+
+
+def test_a_heartbeat():
+    async def nothing(client, relayed):
+        return None
+
+    assert beats(nothing) == 1
+
+
+def test_no_heartbeat_while_a_write_waits():
+    async def slow(client, relayed):
+        client.open.clear()
+        task = asyncio.ensure_future(relayed.write(b"a"))
+        await asyncio.sleep(0)
+        return task
+
+    assert beats(slow) == 0
+
+
+def test_no_heartbeat_after_the_end():
+    async def ended(client, relayed):
+        await relayed.stream(ScriptedReply([b"STOP"]), Stream())
+
+    assert beats(ended) == 0
+
+
+def test_a_heartbeat_to_nobody_is_no_trouble():
+    async def gone(client, relayed):
+        def fail(_):
+            raise ConnectionResetError
+
+        client.on_write = fail
+
+    assert beats(gone) == 1
+
+
+def test_failures_of_the_upstream_in_words():
+    async def broken():
+        raise UpstreamError("closed the connection", sent=True)
+
+    async def late():
+        raise UpstreamTimeoutError("did not answer", sent=True)
+
+    for call, code in ((broken, ErrorCode.UPSTREAM_FAILED), (late, ErrorCode.UPSTREAM_TIMEOUT)):
+        with pytest.raises(GatewayError) as raised:
+            asyncio.run(from_upstream(call()))
+        assert raised.value.code is code
+
+
+def test_a_whole_body_and_its_bound():
+    assert asyncio.run(read_whole(ScriptedReply([b"ab", b"cd"]), 4)) == b"abcd"
+    assert asyncio.run(read_whole(ScriptedReply([]), 4)) == b""
+    with pytest.raises(GatewayError) as raised:
+        asyncio.run(read_whole(ScriptedReply([b"ab", b"cde"]), 4))
+    assert raised.value.code is ErrorCode.UPSTREAM_FAILED
+
+
+def test_an_error_s_body_is_read_as_far_as_it_comes():
+    cut = ScriptedReply([b"ab", UpstreamError("cut", sent=True)])
+    assert asyncio.run(read_error(cut)) == b"ab"
+    long = ScriptedReply([b"x" * ERROR_BODY_BYTES_MAX, b"more"])
+    assert len(asyncio.run(read_error(long))) == ERROR_BODY_BYTES_MAX
+
+
+def test_linger_reads_to_the_end_or_cancels(monkeypatch):
+    ending = ScriptedReply([b"rest"])
+    asyncio.run(linger(ending))
+    assert ending.ended
+    monkeypatch.setattr(module, "LINGER_S", 0.001)
+    hanging = ScriptedReply([HANG])
+    asyncio.run(linger(hanging))
+    assert hanging.aborted

@@ -1,0 +1,36 @@
+from pathlib import Path
+
+import pytest
+
+from tollbridge.cli import deployment
+from tollbridge.cli.deployment import SEED_MODEL, deployed, found
+from tollbridge.config import ModelConfig, TargetConfig, UpstreamConfig
+from tollbridge.upstream.probe import Discovery
+
+
+def test_with_nothing_around_the_demo_model_serves_the_seeds_model():
+    config = found()
+    assert list(config.models) == [SEED_MODEL, "demo"]
+    assert all(model.on_by_default for model in config.models.values())
+    assert not config.upstreams
+
+
+def test_what_is_found_is_deployed_beside_the_demo_model(monkeypatch: pytest.MonkeyPatch):
+    async def discover(*_: object) -> Discovery:
+        upstream = UpstreamConfig(base_url="http://127.0.0.1:11434/v1", protocol="chat")
+        model = ModelConfig(targets=(TargetConfig(upstream="ollama"),))
+        return Discovery({"ollama": upstream}, {"qwen": model})
+
+    monkeypatch.setattr(deployment, "discover", discover)
+    config = deployed(None)
+    assert list(config.models) == ["qwen", "demo"]
+    assert list(config.upstreams) == ["ollama"]
+
+
+def test_a_file_is_all_there_is(config: Path):
+    assert list(deployed(config).models) == ["demo", "vendor/chat"]
+
+
+def test_the_file_of_this_folder_is_taken(config: Path):
+    config.rename("tollbridge.toml")
+    assert list(deployed(None).models) == ["demo", "vendor/chat"]

@@ -1,0 +1,78 @@
+"""Models by name, as far as an environment may use them."""
+
+import pytest
+
+from tollbridge.config import parse_config
+from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.routing.catalog import NAME_CHARS_MAX, Catalog, Target
+
+CATALOG = Catalog.of(
+    parse_config(
+        """
+        [upstreams.lab]
+        base_url = "http://lab.test"
+        protocol = "chat"
+        dialect = "vllm"
+        [models."org/big"]
+        targets = [{upstream = "lab", model = "served"}, {upstream = "demo"}]
+        display_name = "Big"
+        context_window = 1000
+        output_limit = 100
+        [models.small]
+        targets = [{upstream = "lab"}]
+        """,
+        {},
+    )
+)
+ON = frozenset({"org/big", "gone"})
+
+
+def refusal(group, name, on=ON):
+    with pytest.raises(GatewayError) as raised:
+        CATALOG.resolve(group, name, on)
+    return raised.value
+
+
+def test_a_model_with_its_targets():
+    model = CATALOG.resolve("cloudbase", "org/big", ON)
+    assert model.targets == (
+        Target("lab", "served", "chat", "vllm"),
+        Target("demo", "org/big", "messages", "demo"),
+    )
+    assert (model.display_name, model.context_window, model.output_limit) == ("Big", 1000, 100)
+
+
+def test_names_default_to_the_model_s():
+    (small,) = [model for model in CATALOG if model.name == "small"]
+    assert small.display_name == "small"
+    assert small.targets[0].model == "small"
+    assert CATALOG.names() == ["org/big", "small"]
+
+
+def test_the_operator_s_group_in_any_case():
+    assert CATALOG.resolve("CloudBase", "org/big", ON).name == "org/big"
+
+
+def test_another_group():
+    error = refusal("mine", "org/big")
+    assert error.code is ErrorCode.GROUP_UNKNOWN
+    assert "'mine'" in error.message
+
+
+def test_an_unknown_model_names_those_that_are_on():
+    error = refusal("cloudbase", "nothing")
+    assert (error.code, error.field) == (ErrorCode.MODEL_UNKNOWN, "model")
+    assert "switched on here: org/big." in error.message
+
+
+def test_a_model_that_is_off():
+    error = refusal("cloudbase", "small", frozenset())
+    assert (error.code, error.field) == (ErrorCode.MODEL_DISABLED, "model")
+    assert "no model is switched on here" in error.message
+
+
+@pytest.mark.parametrize(
+    ("group", "name"), [("cloudbase", "x" * 10**6), ("x" * 10**6, "m")], ids=["name", "group"]
+)
+def test_errors_do_not_repeat_long_names(group, name):
+    assert len(refusal(group, name).message) < NAME_CHARS_MAX + 200

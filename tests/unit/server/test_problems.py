@@ -1,0 +1,59 @@
+import asyncio
+import json
+from collections.abc import MutableMapping
+from typing import Any
+
+import pytest
+from tests.fakes.asgi_client import Answer, call
+
+from tollbridge.config import Protocol
+from tollbridge.errors import PROBLEMS, ErrorCode, GatewayError
+from tollbridge.server.inbound import Receive, Send
+from tollbridge.server.outbound import AsgiClient
+from tollbridge.server.problems import answer_problem, dialect_of
+from tollbridge.server.routes import MethodError
+from tollbridge.units import RequestId
+
+
+def answered(protocol: Protocol, error: GatewayError) -> Answer:
+    async def application(_: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        client = AsgiClient(receive, send, RequestId("req_1"))
+        await answer_problem(client, protocol, error, RequestId("req_1"))
+
+    return asyncio.run(call(application, "POST", "/"))
+
+
+@pytest.mark.parametrize("code", ErrorCode)
+def test_every_problem_in_both_dialects(code: ErrorCode):
+    problem = PROBLEMS[code]
+    error = GatewayError(code, "What happened, 工.", field="messages[0]", retry_after_s=7)
+    messages, chat = answered("messages", error), answered("chat", error)
+    assert messages.status == problem.messages_status
+    assert chat.status == problem.chat_status
+    assert messages.json()["error"] == {"type": problem.messages_type, "message": error.message}
+    assert chat.json()["error"]["param"] == "messages[0]"
+    for answer in (messages, chat):
+        assert answer.status >= 400
+        assert answer.json()["code"] == problem.code
+        assert answer.headers["retry-after"] == "7"
+        steered = {True: "true", False: "false", None: None}[problem.retryable]
+        assert answer.headers.get("x-should-retry") == steered
+        assert json.loads(answer.body)["message"] == error.message
+
+
+def test_a_wrong_method_names_the_right_ones():
+    assert answered("chat", MethodError("/x", "PUT", "POST")).headers["allow"] == "POST, OPTIONS"
+    assert "allow" not in answered("chat", GatewayError(ErrorCode.INTERNAL, "x")).headers
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "protocol"),
+    [
+        ("/v1/messages/batches", {}, "messages"),
+        ("/v1/nothing", {"anthropic-version": "2023-06-01"}, "messages"),
+        ("/v1/nothing", {}, "chat"),
+        ("/models", {}, "chat"),
+    ],
+)
+def test_where_the_endpoint_does_not_say(path: str, headers: dict[str, str], protocol: str):
+    assert dialect_of(path, headers) == protocol

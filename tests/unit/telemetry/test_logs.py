@@ -1,0 +1,83 @@
+import io
+import json
+
+import pytest
+
+from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.ledger.model import Settlement
+from tollbridge.ledger.tariff import Outcome
+from tollbridge.telemetry.logs import LogObserver
+from tollbridge.units import EnvId, KeyId, MicroCredits, Millis, RequestId
+from tollbridge.usage import Provenance, TokenUsage
+
+SETTLEMENT = Settlement(
+    request_id=RequestId("req_1"),
+    env_id=EnvId("env"),
+    key_id=KeyId("key_1"),
+    model="模型",
+    upstream="demo",
+    client_protocol="messages",
+    stream=True,
+    started_at=Millis(1000),
+    ended_at=Millis(1250),
+    usage=TokenUsage(input=1, cache_read=2, cache_write=3, output=4),
+    amount=MicroCredits(5),
+    provenance=Provenance.REPORTED,
+    outcome=Outcome.FINISHED,
+    price_version="v1",
+)
+
+
+def observed() -> tuple[LogObserver, io.StringIO]:
+    stream = io.StringIO()
+    return LogObserver(stream, lambda: Millis(7)), stream
+
+
+def test_one_line_for_an_exchange():
+    observer, stream = observed()
+    observer.exchange_ended(SETTLEMENT, 200, None)
+    (line,) = stream.getvalue().splitlines()
+    assert json.loads(line) == {
+        "at": 1250, "event": "exchange", "request_id": "req_1", "env": "env", "key": "key_1",
+        "model": "模型", "upstream": "demo", "protocol": "messages", "stream": True, "status": 200,
+        "error": None, "outcome": "finished", "ms": 250, "input": 1, "cache_read": 2,
+        "cache_write": 3, "output": 4, "charge": 5, "provenance": "reported",
+    }  # fmt: skip
+
+
+def test_a_refusal_names_the_field_and_repeats_no_text():
+    observer, stream = observed()
+    error = GatewayError(ErrorCode.FIELD_INVALID, "stop: got a secret", field="stop")
+    observer.request_refused("req_1", "chat", error)
+    assert json.loads(stream.getvalue()) == {
+        "at": 7, "event": "refused", "request_id": "req_1", "protocol": "chat",
+        "error": "FIELD_INVALID", "field": "stop",
+    }  # fmt: skip
+
+
+def test_trouble_says_where_it_happened():
+    observer, stream = observed()
+    try:
+        raise ZeroDivisionError("two\nlines")
+    except ZeroDivisionError as error:
+        observer.trouble("a bug", error)
+    (line,) = stream.getvalue().splitlines()
+    told = json.loads(line)
+    assert told["error"] == "ZeroDivisionError: two\nlines"
+    assert "test_logs.py:" in told["where"]
+    observer.trouble("without a traceback", ValueError("x"))
+    assert json.loads(stream.getvalue().splitlines()[1])["where"] == ""
+
+
+@pytest.mark.parametrize("failure", [BrokenPipeError(), OSError(28, "No space left"), ValueError()])
+def test_a_log_that_cannot_be_written_stops_no_exchange(failure: Exception):
+    class Broken(io.StringIO):
+        def write(self, text: str) -> int:
+            raise failure
+
+    LogObserver(Broken(), lambda: Millis(7)).exchange_ended(SETTLEMENT, 200, None)
+
+
+def test_what_json_cannot_say_stops_no_exchange():
+    observer, _ = observed()
+    observer.trouble("a path", ValueError("\udcff"))

@@ -1,0 +1,141 @@
+"""Settings in, a wired gateway out; a worker lives from start-up to shutdown."""
+
+import asyncio
+import json
+
+import pytest
+
+from tollbridge.bootstrap import (
+    DATABASE_NAME,
+    SEAL_KEY_BYTES,
+    SEAL_KEY_NAME,
+    Settings,
+    build_gateway,
+    build_servers,
+    clock,
+    load_worker,
+    open_store,
+    read_config,
+    read_seal_key,
+)
+from tollbridge.config import ConfigError, parse_config
+
+TEXT = """
+[upstreams.lab]
+base_url = "http://127.0.0.1:9"
+protocol = "chat"
+api_key = "env:LAB_KEY"
+[models.m]
+targets = [{upstream = "lab"}]
+[models.d]
+targets = [{upstream = "demo"}]
+price = {output = 2}
+"""
+CONFIG = parse_config(TEXT, {"LAB_KEY": "sk-secret"})
+
+
+def test_the_clock_tells_milliseconds():
+    assert 1_600_000_000_000 < clock() < 10_000_000_000_000
+
+
+def test_a_file_is_read(tmp_path):
+    path = tmp_path / "tollbridge.toml"
+    path.write_text(TEXT)
+    assert read_config(path, {"LAB_KEY": "sk-secret"}) == CONFIG
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"])
+def test_a_file_that_cannot_be_read(tmp_path, content):
+    path = tmp_path / "tollbridge.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"^cannot be read"):
+        read_config(path, {})
+
+
+def test_the_store_makes_its_folder(tmp_path):
+    async def scenario():
+        store = open_store(tmp_path / "a" / "b")
+        await store.close("")
+
+    asyncio.run(scenario())
+    assert (tmp_path / "a" / "b" / DATABASE_NAME).is_file()
+
+
+def test_a_server_for_each_upstream_and_the_demo():
+    async def scenario():
+        servers = build_servers(CONFIG, 0)
+        assert set(servers) == {"lab", "demo"}
+        assert "sk-secret" not in repr(servers)
+        for server in servers.values():
+            await server.close()
+
+    asyncio.run(scenario())
+
+
+def test_the_gateway_is_wired(tmp_path):
+    async def scenario():
+        gateway = build_gateway(Settings(CONFIG, tmp_path, 0))
+        assert gateway.catalog.names() == ["m", "d"]
+        assert gateway.prices["d"].base.output == 2_000_000
+        assert gateway.prices["d"].version != gateway.prices["m"].version
+        other = build_gateway(Settings(CONFIG, tmp_path, 0))
+        assert other.pulse.worker_id != gateway.pulse.worker_id
+        assert len(gateway.entropy(16)) == 16
+        for each in (gateway, other):
+            await each.store.close(each.pulse.worker_id)
+
+    asyncio.run(scenario())
+
+
+def test_the_seal_key_is_made_once_and_is_nobody_else_s(tmp_path):
+    made = read_seal_key(CONFIG, tmp_path)
+    assert len(made) == SEAL_KEY_BYTES
+    assert read_seal_key(CONFIG, tmp_path) == made
+    assert [path.name for path in tmp_path.iterdir()] == [SEAL_KEY_NAME]
+    assert (tmp_path / SEAL_KEY_NAME).stat().st_mode & 0o077 == 0
+
+
+def test_the_seal_key_of_the_operator_makes_no_file(tmp_path):
+    config = parse_config('[server]\nseal_key = "wax"', {})
+    assert len(read_seal_key(config, tmp_path)) == SEAL_KEY_BYTES
+    assert read_seal_key(config, tmp_path) == read_seal_key(config, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+async def ask(worker, path):
+    sent = []
+
+    async def receive():
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": path, "headers": [], "query_string": b""}
+    await worker(scope, receive, send)
+    return sent[0]["status"], json.loads(b"".join(part["body"] for part in sent[1:]))
+
+
+def test_a_worker_from_start_to_shutdown(tmp_path):
+    async def scenario():
+        worker = load_worker(Settings(CONFIG, tmp_path, 0), lambda: None)
+        events: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+        told: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+        life = asyncio.ensure_future(worker({"type": "lifespan"}, events.get, told.put))
+        await events.put({"type": "lifespan.startup"})
+        assert (await told.get())["type"] == "lifespan.startup.complete"
+        assert await ask(worker, "/readyz") == (200, {"status": "ready"})
+        assert (await ask(worker, "/v1/nothing"))[0] == 404
+        await events.put({"type": "lifespan.shutdown"})
+        assert (await told.get())["type"] == "lifespan.shutdown.complete"
+        await life
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(scenario())
+
+
+def test_a_worker_that_has_not_started_serves_nobody(tmp_path):
+    worker = load_worker(Settings(CONFIG, tmp_path, 0), lambda: None)
+    with pytest.raises(AssertionError, match="the lifespan starts first"):
+        asyncio.run(ask(worker, "/readyz"))

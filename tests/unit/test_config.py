@@ -1,0 +1,103 @@
+"""A file is taken whole or refused with the setting's name."""
+
+import math
+
+import pytest
+
+from tollbridge.config import DIALECTS, Config, ConfigError, ModelConfig, parse_config
+
+UPSTREAM = """
+[upstreams.lab]
+base_url = "https://lab.test/v1"
+protocol = "chat"
+"""
+
+
+def refused(text, environ=None):
+    with pytest.raises(ConfigError) as raised:
+        parse_config(text, environ or {})
+    return str(raised.value)
+
+
+def model(line=""):
+    return f'{UPSTREAM}[models.m]\ntargets = [{{upstream = "lab"}}]\n{line}\n'
+
+
+def test_an_empty_file_is_the_default():
+    assert parse_config("", {}) == Config()
+    assert Config().server.host == "127.0.0.1"
+
+
+def test_a_whole_file():
+    config = parse_config(
+        model("[models.m.price]\noutput = 2.5") + '[models.d]\ntargets = [{upstream = "demo"}]', {}
+    )
+    assert config.models["m"].price.output == 2.5
+    assert config.models["d"].targets[0].upstream == "demo"
+
+
+def test_a_secret_comes_from_the_environment():
+    text = UPSTREAM + 'api_key = "env:LAB_KEY"'
+    config = parse_config(text, {"LAB_KEY": "sk-secret"})
+    assert config.upstreams["lab"].api_key == "sk-secret"
+    for environ in ({}, {"LAB_KEY": ""}):
+        message = refused(text, environ)
+        assert "upstreams.lab.api_key" in message
+        assert "LAB_KEY" in message
+
+
+def test_the_seal_key_comes_from_the_environment_too():
+    text = '[server]\nseal_key = "env:SEAL"'
+    assert parse_config(text, {"SEAL": "wax"}).server.seal_key == "wax"
+    assert "server.seal_key" in refused(text)
+
+
+def test_a_secret_is_in_no_repr_and_no_message():
+    server = '[server]\nseal_key = "seal-secret"\n'
+    config = parse_config(server + UPSTREAM + 'api_key = "sk-secret"', {})
+    assert "secret" not in repr(config)
+    assert "https://lab.test/v1" in repr(config)
+    assert "sk-secret" not in refused(UPSTREAM + 'api_key = "sk-secret"\nspeed = 1')
+    assert "sk-secret" not in refused(UPSTREAM + 'api_key = "sk-secret"\ndialect = "x"')
+    assert "sk-secret" not in refused(UPSTREAM + 'api_key = "sk-secret')
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[server", "at end of document"),
+        ("[server]\nspeed = 1", "speed"),
+        ("[server]\nport = 65536", "server.port"),
+        ("[server]\nport = -1", "server.port"),
+        ("[server]\nworkers = 0", "server.workers"),
+        ("[server]\nbody_bytes_max = 0", "server.body_bytes_max"),
+        (UPSTREAM + "idle_timeout_s = 0", "idle_timeout_s"),
+        (UPSTREAM + "connect_timeout_s = inf", "connect_timeout_s"),
+        (UPSTREAM + "connections_max = 0", "connections_max"),
+        (UPSTREAM + 'dialect = "klingon"', "upstreams.lab.dialect"),
+        (UPSTREAM.replace("https://", "ftp://"), "upstreams.lab.base_url"),
+        (UPSTREAM.replace("chat", "responses"), "protocol"),
+        (UPSTREAM.replace("lab", "demo"), "upstreams.demo"),
+        ("[models.m]\ntargets = []", 'models."m".targets'),
+        ('[models.m]\ntargets = [{upstream = "lab"}]', 'models."m".targets[0].upstream'),
+        (model("output_limit = 0"), "output_limit"),
+        (model("context_window = 0"), "context_window"),
+        (model("[models.m.price]\noutput = -1"), 'models."m".price.output'),
+        (model("[models.m.price]\ninput = 0.0000001"), 'models."m".price.input'),
+        (model("[models.m.price]\ninput = 1001"), 'models."m".price.input'),
+        (model("[models.m.price]\ncache_read = inf"), 'models."m".price.cache_read'),
+        (model("[models.m.price]\ncache_write = nan"), 'models."m".price.cache_write'),
+    ],
+)
+def test_refused_with_the_setting_s_name(text, named):
+    assert named in refused(text)
+
+
+def test_known_dialects():
+    assert len(set(DIALECTS)) == len(DIALECTS)
+    assert "generic" in DIALECTS
+
+
+def test_weights_of_the_default_price_are_finite():
+    price = ModelConfig(targets=()).price
+    assert all(math.isfinite(weight) for weight in (price.input, price.cache_read, price.output))
