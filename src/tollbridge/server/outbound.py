@@ -23,6 +23,10 @@ def header_value(text: str) -> bytes:
     return text.encode("ascii")
 
 
+WATCH_AFTER_S = 0.02
+"""An answer that is there by then is not worth a task that waits for the client to leave."""
+
+
 class AsgiClient:
     """Implements `app.ports.Client`. With `head_only` (a HEAD request) no body is sent."""
 
@@ -34,7 +38,7 @@ class AsgiClient:
         self._send = send
         self._request_id = request_id.encode()
         self._head_only = head_only
-        self._watcher: asyncio.Task[None] | None = None
+        self._watcher: asyncio.Task[None] | asyncio.TimerHandle | None = None
 
     async def start(self, status: int, headers: Sequence[tuple[str, str]]) -> None:
         """Send the head; the request id goes with every answer."""
@@ -56,13 +60,17 @@ class AsgiClient:
 
     def watch(self, on_gone: Callable[[], None]) -> None:
         """Call back once if the client disconnects."""
+        loop = asyncio.get_running_loop()
 
         async def watch() -> None:
             while (await self._receive())["type"] != "http.disconnect":
                 continue
             on_gone()
 
-        self._watcher = asyncio.get_running_loop().create_task(watch())
+        def begin() -> None:
+            self._watcher = loop.create_task(watch())
+
+        self._watcher = loop.call_later(WATCH_AFTER_S, begin)
 
     def unwatch(self) -> None:
         """Stop watching."""

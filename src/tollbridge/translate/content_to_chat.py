@@ -41,6 +41,8 @@ class Conversation:
         self.dropped: dict[str, None] = {}
         """Names of what could not be said, in order and once each."""
         self.continues = False
+        self.prefill = ""
+        """The text that the upstream is asked to continue."""
         """The last message is to be continued by the upstream's own switch."""
         self.has_tool_messages = False
         self._dialect = dialect
@@ -287,6 +289,8 @@ class Conversation:
             return
         self._flush()
         self._role = ""
+        content = self._messages[-1].content
+        self.prefill = content if isinstance(content, str) else ""
         self.continues = prefill is Prefill.CONTINUE_FINAL
         if prefill is Prefill.PARTIAL:
             self._messages[-1].partial = True

@@ -101,6 +101,8 @@ class Dialect(NamedTuple):
     """Which assistant turns get it back; `always`: an empty string where there was none."""
     system: SystemPlace = SystemPlace.USER_TEXT
     prefill: Prefill = Prefill.NONE
+    echoes_prefill: bool = False
+    """Whether a one-shot answer repeats the text that it continues; a stream never does."""
     stop_max: int = 4
     tool_name_max: int = 64
     schema: SchemaLevel = SchemaLevel.PLAIN
@@ -108,6 +110,8 @@ class Dialect(NamedTuple):
     continuous_usage: bool = False
     """Usage in every chunk, so that `message_start` is exact (protocol notes C.9.5)."""
     parallel_tool_calls: bool = True
+    named_tool_choice: bool = True
+    """False: `tool_choice` takes words only, so that one tool is forced by offering no other."""
     top_k: bool = False
     json_schema: bool = True
     safety_identifier: bool = False
@@ -196,8 +200,12 @@ DIALECT_ROWS: dict[str, Dialect] = {
         think_tags=True,
         schema=SchemaLevel.GRAMMAR,
     ),
-    "llama.cpp": _LOCAL._replace(
-        reasoning_field="reasoning_content", prefill=Prefill.BARE, continuous_usage=False
+    "llama.cpp": _LOCAL._replace(  # checked against the engine itself in tests/engine
+        reasoning_field="reasoning_content",
+        prefill=Prefill.BARE,
+        echoes_prefill=True,
+        continuous_usage=False,
+        named_tool_choice=False,
     ),
     "openrouter": Dialect(
         set_thinking=_by_reasoning,

@@ -52,6 +52,8 @@ _QUOTA = re.compile(
     r"|exceeded your current quota|account .{0,40}(?:arrear|overdue|suspended)|\barrearage\b",
     re.IGNORECASE,
 )
+_UNABLE = re.compile(r"\b(?:image|audio|video|file) input is not supported", re.IGNORECASE)
+"""llama.cpp says so with a status of 500; no other try would succeed."""
 _MODEL_MISSING = re.compile(
     r"\bmodel\b.{0,80}(?:not exist|not found|does not exist)", re.IGNORECASE | re.DOTALL
 )
@@ -143,6 +145,8 @@ def _recognised(words: list[str], text: str, status: int) -> ErrorCode | None:
             return ErrorCode.CONTEXT_OVERFLOW
         if status in (400, 404) and _MODEL_MISSING.search(text):
             return ErrorCode.UPSTREAM_MODEL_MISSING
+    if _UNABLE.search(text):
+        return ErrorCode.UPSTREAM_REFUSED
     if found in (ErrorCode.UPSTREAM_REFUSED, ErrorCode.UPSTREAM_FAILED) and status in (
         ERROR_STATUSES
     ):

@@ -33,6 +33,7 @@ class MessagesOnChat:
         self._request = _read(body)
         self._names = ToolNames(_GENERIC.tool_name_max)
         self._dialect = _GENERIC
+        self._prefill = ""
 
     def request(self, terms: UpstreamTerms) -> bytes:
         """The Chat request for one target; the answer is read in that target's dialect.
@@ -46,12 +47,14 @@ class MessagesOnChat:
             raise _too_deep() from None
         self.dropped = translated.dropped
         self._names = translated.names
+        self._prefill = translated.prefill
         self._dialect = dialect_of(terms.dialect)
         return encode(translated.request)
 
     def reply(self, body: bytes) -> Reply:
         """The completion as a message."""
-        return completion_to_message(body, self._answer())
+        echoed = self._prefill if self._dialect.echoes_prefill else ""
+        return completion_to_message(body, self._answer(), echoed)
 
     def stream(self) -> StreamBridge:
         """The state of a stream of chunks."""

@@ -75,11 +75,13 @@ class _Thread(Struct):
 
 
 class Translated(NamedTuple):
-    """The request for the upstream, what it leaves out, and the names to restore."""
+    """The request for the upstream, what it leaves out, the names to restore."""
 
     request: ChatRequest
     dropped: tuple[str, ...]
     names: ToolNames
+    prefill: str
+    """The text that the answer continues; empty: it is an answer of its own."""
 
 
 def request_to_chat(asked: MessagesRequest, terms: UpstreamTerms, seal_key: bytes) -> Translated:
@@ -109,7 +111,8 @@ def request_to_chat(asked: MessagesRequest, terms: UpstreamTerms, seal_key: byte
     _write_thinking(request, asked, dialect)
     _write_stream(request, asked, dialect)
     dropped += [name for name in _REPORTED if _present(getattr(asked, name)) is not None]
-    return Translated(request, _named([*dropped, *conversation.dropped]), names)
+    lost = _named([*dropped, *conversation.dropped])
+    return Translated(request, lost, names, conversation.prefill)
 
 
 def _named(dropped: list[str]) -> tuple[str, ...]:

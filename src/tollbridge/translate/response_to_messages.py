@@ -12,8 +12,10 @@ from tollbridge.wire.chat.responses import Choice
 from tollbridge.wire.codec import encode
 
 
-def completion_to_message(body: bytes, answer: Answer) -> Reply:
+def completion_to_message(body: bytes, answer: Answer, echoed: str = "") -> Reply:
     """Translate a one-shot answer.
+
+    `echoed` is a text of the client's that the server may repeat before what is new.
 
     Raises:
         GatewayError: the body is no answer, an error in disguise, or says that the upstream gave
@@ -21,24 +23,24 @@ def completion_to_message(body: bytes, answer: Answer) -> Reply:
     """
     collector = MessageCollector()
     stream = StreamToMessages(answer, collector)
-    stream.take_chunk(_as_chunk(read_completion(body)))
+    stream.take_chunk(_as_chunk(read_completion(body), echoed))
     stream.close()
     if stream.failure is not None:
         raise stream.failure
     return Reply(encode(collector.message), stream.usage, stream.counted_output)
 
 
-def _as_chunk(completion: CompletionBody) -> ChunkBody:
-    choices = [_as_chunk_choice(choice) for choice in completion.choices or ()]
+def _as_chunk(completion: CompletionBody, echoed: str) -> ChunkBody:
+    choices = [_as_chunk_choice(choice, echoed) for choice in completion.choices or ()]
     return ChunkBody(choices=choices, usage=completion.usage)
 
 
-def _as_chunk_choice(choice: Choice) -> ChunkChoice:
+def _as_chunk_choice(choice: Choice, echoed: str) -> ChunkChoice:
     message = choice.message
     for index, call in enumerate(message.tool_calls or ()):
         call.index = index
     delta = ChunkDelta(
-        content=message.content,
+        content=message.content.removeprefix(echoed) if message.content else None,
         refusal=message.refusal,
         tool_calls=message.tool_calls,
         function_call=message.function_call,

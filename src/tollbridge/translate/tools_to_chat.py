@@ -56,6 +56,10 @@ def write_tools(
     request.tools = tools
     if choice is not None:
         request.tool_choice = _choice(choice, names)
+        if isinstance(request.tool_choice, ToolChoiceObject) and not dialect.named_tool_choice:
+            named = request.tool_choice.function
+            request.tools = [tool for tool in tools if _is_named(tool, named)]
+            request.tool_choice = "required"
         if choice.disable_parallel_tool_use:
             if dialect.parallel_tool_calls:
                 request.parallel_tool_calls = False
@@ -111,6 +115,10 @@ def _choice(choice: ToolChoice, names: ToolNames) -> str | ToolChoiceObject:
         named = NamedTool(name=names.shorten(choice.name or ""))
         return ToolChoiceObject(type="function", function=named)
     return CHOICE_TO_CHAT[choice.type]
+
+
+def _is_named(tool: ChatTool, named: NamedTool | None) -> bool:
+    return bool(tool.function and named and tool.function.name == named.name)
 
 
 def _forced(name: str) -> GatewayError:
