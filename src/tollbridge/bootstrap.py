@@ -7,7 +7,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,16 +29,15 @@ from tollbridge.ledger.pricing import price_book
 from tollbridge.routing.catalog import Catalog
 from tollbridge.server.asgi import Application
 from tollbridge.server.inbound import Receive, Scope, Send
+from tollbridge.storage.database import Database
 from tollbridge.storage.spool import FileSpool
-from tollbridge.storage.sqlite import SqliteStore
 from tollbridge.telemetry.logs import LogObserver
-from tollbridge.units import ALERT_LEVELS_DEFAULT, Millis
+from tollbridge.units import Millis
 from tollbridge.upstream.demo.upstream import DemoUpstream
 from tollbridge.upstream.http_client import HttpUpstream
 from tollbridge.upstream.model_server import CredentialedServer
 
 SPOOL_NAME = "spool"
-DATABASE_NAME = "tollbridge.sqlite3"
 CONFIG_NAME = "tollbridge.toml"
 SEAL_KEY_NAME = "seal.key"
 SEAL_KEY_BYTES = 32
@@ -71,12 +70,6 @@ def read_config(path: Path, environ: Mapping[str, str]) -> Config:
     except UnicodeDecodeError as error:
         raise ConfigError("cannot be read: it is not UTF-8 text") from error
     return parse_config(text, environ)
-
-
-def open_store(data: Path, alert_levels: Sequence[int] = ALERT_LEVELS_DEFAULT) -> SqliteStore:
-    """The embedded database below the data folder, made if it is not there."""
-    data.mkdir(parents=True, exist_ok=True)
-    return SqliteStore(data / DATABASE_NAME, alert_levels=alert_levels)
 
 
 def read_seal_key(config: Config, data: Path) -> bytes:
@@ -127,7 +120,7 @@ def build_webhook(config: AlertsConfig) -> Webhook | None:
 def build_gateway(settings: Settings) -> Gateway:
     """Everything that one worker needs; starts nothing."""
     config = settings.config
-    store = open_store(settings.data, config.alerts.levels)
+    store = Database(settings.data, config.storage.url).open(config.alerts.levels)
     observer = LogObserver(sys.stderr, clock)
     worker_id = f"{os.getpid()}-{secrets.token_hex(8)}"
     settler = Settler(store, observer, FileSpool(settings.data / SPOOL_NAME, worker_id))

@@ -26,6 +26,10 @@ class SchemaVersionError(Exception):
     """The database is of another version of Tollbridge, or is not one of its databases."""
 
 
+class MoveRefusedError(Exception):
+    """The ledger cannot be moved; the message says why, and the target is as it was."""
+
+
 def migrations(engine: Engine) -> list[Migration]:
     """All steps, from an empty database on.
 

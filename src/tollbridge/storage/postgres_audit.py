@@ -33,21 +33,27 @@ def audit_rows(dsn: str) -> Iterator[AuditRows]:
             begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; RESET ALL"
             loop.run_until_complete(connection.execute(begin))
 
-            def rows(name: str, *parameters: Value) -> Iterator[Row]:
-                return _rows(loop, connection, name, *parameters)
-
-            yield AuditRows(
-                packs=map(read_pack, rows("packs", None)),
-                journal=map(JournalRow._make, rows("audit_journal")),
-                by_request=map(JournalRow._make, rows("audit_journal_by_request")),
-                holds=map(HoldRow._make, rows("audit_holds")),
-                usage=map(UsageCharge._make, rows("audit_usage")),
-                budgets=map(BudgetRow._make, rows("audit_budgets")),
-            )
+            yield read_rows(loop, connection)
         except Exception as error:
             if trouble(error) is None:
                 raise
             raise unavailable(error) from error
+
+
+def read_rows(loop: asyncio.AbstractEventLoop, connection: Connection) -> AuditRows:
+    """The same of a connection that is in a transaction, in whose loop nothing else runs."""
+
+    def rows(name: str, *parameters: Value) -> Iterator[Row]:
+        return _rows(loop, connection, name, *parameters)
+
+    return AuditRows(
+        packs=map(read_pack, rows("packs", None)),
+        journal=map(JournalRow._make, rows("audit_journal")),
+        by_request=map(JournalRow._make, rows("audit_journal_by_request")),
+        holds=map(HoldRow._make, rows("audit_holds")),
+        usage=map(UsageCharge._make, rows("audit_usage")),
+        budgets=map(BudgetRow._make, rows("audit_budgets")),
+    )
 
 
 def _rows(

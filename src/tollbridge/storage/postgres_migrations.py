@@ -1,7 +1,10 @@
 """Brings a PostgreSQL database to the schema of this program."""
 
+import contextlib
+from collections.abc import AsyncIterator
+
 from tollbridge.storage.migrations import Migration, SchemaVersionError, pending
-from tollbridge.storage.postgres_connections import Connection, connect
+from tollbridge.storage.postgres_connections import Connection, connect, trouble, unavailable
 
 _LOCK = 5_410_722_193_118_041
 """An advisory lock that nobody else takes: one migration at a time."""
@@ -22,6 +25,17 @@ async def version(connection: Connection) -> int:
     return 0
 
 
+async def version_of(dsn: str) -> int:
+    """Of the schema of the database at `dsn`.
+
+    Raises:
+        SchemaVersionError: the database is another program's.
+        StoreUnavailableError: it cannot be reached.
+    """
+    async with _connected(dsn) as connection:
+        return await version(connection)
+
+
 async def migrate(dsn: str, *, dry_run: bool = False, only_empty: bool = False) -> list[Migration]:
     """Apply what is pending, all of it or nothing; returns what was (or would be) applied.
 
@@ -29,10 +43,9 @@ async def migrate(dsn: str, *, dry_run: bool = False, only_empty: bool = False) 
 
     Raises:
         SchemaVersionError: the database is newer than this program, or another program's.
-        OSError, asyncpg.PostgresError: it cannot be reached or changed.
+        StoreUnavailableError: it cannot be reached or changed.
     """
-    connection = await connect(dsn)
-    try:
+    async with _connected(dsn) as connection:
         steps = pending("postgres", before := await version(connection))
         if dry_run or not steps or (only_empty and before):
             return steps
@@ -44,5 +57,17 @@ async def migrate(dsn: str, *, dry_run: bool = False, only_empty: bool = False) 
                 await connection.execute(step.sql)
                 await connection.execute("INSERT INTO schema_version VALUES ($1)", step.version)
         return steps
-    finally:
-        await connection.close()
+
+
+@contextlib.asynccontextmanager
+async def _connected(dsn: str) -> AsyncIterator[Connection]:
+    try:
+        connection = await connect(dsn)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+    except Exception as error:
+        if trouble(error) is None:
+            raise
+        raise unavailable(error) from error

@@ -31,8 +31,9 @@ from tollbridge.storage import control, records
 from tollbridge.storage.batch import Batch, read_pack
 from tollbridge.storage.control_store import ControlTransactions
 from tollbridge.storage.group_commit import GroupCommit
+from tollbridge.storage.migrations import Migration, pending
 from tollbridge.storage.session import Session
-from tollbridge.storage.sqlite_migrations import migrate
+from tollbridge.storage.sqlite_migrations import migrate, version
 from tollbridge.storage.sqlite_session import QUERIES, SqliteSession
 from tollbridge.storage.sweep import due
 from tollbridge.storage.wal import Checkpointer
@@ -185,6 +186,32 @@ def connect(path: Path, synchronous: str) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def version_of(path: Path) -> int:
+    """Of the schema of a file.
+
+    Raises:
+        SchemaVersionError: the file is another program's.
+        StoreUnavailableError: it cannot be read.
+    """
+    with _unavailable(), snapshot(path) as connection:
+        return version(connection)
+
+
+def migrate_file(path: Path, *, dry_run: bool = False) -> list[Migration]:
+    """Bring a file to the schema of this program; returns what was (or would be) applied.
+
+    Raises:
+        SchemaVersionError: it is newer than this program, or another program's.
+        StoreUnavailableError: it cannot be read or written.
+    """
+    with _unavailable():
+        if dry_run:
+            return pending("sqlite", version_of(path) if path.exists() else 0)
+        with contextlib.closing(sqlite3.connect(path, timeout=OPEN_WAIT_S)) as connection:
+            connection.isolation_level = None
+            return migrate(connection)
 
 
 @contextlib.contextmanager

@@ -19,10 +19,8 @@ def version(connection: sqlite3.Connection) -> int:
     return found
 
 
-def migrate(
-    connection: sqlite3.Connection, *, dry_run: bool = False, only_empty: bool = False
-) -> list[Migration]:
-    """Apply what is pending, all of it or nothing; returns what was (or would be) applied.
+def migrate(connection: sqlite3.Connection, *, only_empty: bool = False) -> list[Migration]:
+    """Apply what is pending, all of it or nothing; returns what was applied.
 
     With `only_empty` a file that has a schema has to be current.
 
@@ -36,11 +34,10 @@ def migrate(
         if only_empty and before:
             require_current("sqlite", before)
         steps = pending("sqlite", before)
-        if not dry_run:
-            for step in steps:
-                for statement in statements(step.sql):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {step.version:d}")
+        for step in steps:
+            for statement in statements(step.sql):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {step.version:d}")
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")
