@@ -14,7 +14,7 @@ from typing import NamedTuple
 from tollbridge.app.alerts import Alerter, Webhook
 from tollbridge.app.directory import Directory
 from tollbridge.app.gateway import Gateway
-from tollbridge.app.ports import ModelServer
+from tollbridge.app.ports import ModelServer, Store
 from tollbridge.app.pulse import Pulse
 from tollbridge.app.settlement import Settler
 from tollbridge.config import (
@@ -70,6 +70,11 @@ def read_config(path: Path, environ: Mapping[str, str]) -> Config:
     except UnicodeDecodeError as error:
         raise ConfigError("cannot be read: it is not UTF-8 text") from error
     return parse_config(text, environ)
+
+
+def open_store(data: Path) -> Store:
+    """The embedded database below the data folder, made if it is not there."""
+    return Database(data).open()
 
 
 def read_seal_key(config: Config, data: Path) -> bytes:

@@ -50,7 +50,8 @@ def ask_and_leave(engine: Engine) -> None:
         client.sendall(
             f"POST {parts.path}/chat/completions HTTP/1.1\r\nhost: gateway\r\n"
             f"authorization: Bearer {engine.gateway.key}\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(body)}\r\n\r\n".encode() + body
+            f"content-length: {len(body)}\r\n\r\n".encode()
+            + body
         )
         assert becomes(True, engine), engine.gateway.log_tail
         assert client.recv(4_096).startswith(b"HTTP/1.1 200")

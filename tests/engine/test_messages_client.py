@@ -86,9 +86,7 @@ def test_a_stop_sequence_ends_the_answer(engine: Engine):
 def test_a_forced_call_keeps_to_its_schema(engine: Engine, choice: dict, stream: bool):
     asked = body(tools=TOOLS, tool_choice=choice, max_tokens=1_200)
     with engine.messages.messages.stream(**asked) as events:
-        message = (
-            events.get_final_message() if stream else engine.messages.messages.create(**asked)
-        )
+        message = events.get_final_message() if stream else engine.messages.messages.create(**asked)
     calls = [block for block in message.content if block.type == "tool_use"]
     assert calls, message
     assert message.stop_reason == "tool_use"

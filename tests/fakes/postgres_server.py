@@ -142,6 +142,14 @@ class PostgresServer:
         while any(_is_running(child) for child in children):
             time.sleep(0.005)
 
+    def cpu_s(self) -> float:
+        """CPU time of the server's processes so far, of those that have ended as well."""
+        assert self._process is not None
+        pid = self._process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        own = [_cpu_ticks(child)[:2] for child in children] + [_cpu_ticks(str(pid))]
+        return sum(map(sum, own)) / os.sysconf("SC_CLK_TCK")
+
     def promote(self) -> None:
         """Make a standby the primary."""
         self._tool("pg_ctl", "promote", "--wait", "-D", str(self.data))
@@ -206,6 +214,15 @@ def postgres_running(*settings: str) -> Iterator[PostgresServer]:
         yield server
     finally:
         server.remove()
+
+
+def _cpu_ticks(pid: str) -> tuple[int, ...]:
+    """User, system, and the same of its children that have ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return (0, 0, 0, 0)
+    return tuple(map(int, fields[11:15]))
 
 
 def _is_running(pid: str) -> bool:

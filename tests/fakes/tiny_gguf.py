@@ -20,11 +20,68 @@ SPREAD = 0.5
 ALIGNMENT = 32
 NEVER = -40.0
 
-WORDS = (
-    "the of and to in is that it was for on as with his they be at one have this from or had by"
-    " hot but some what there we can out other were all your when up use word how said an each she"
-    " river bridge toll stone water boat ferry north wind light morning road town market bread"
-).split()
+WORDS = [
+    "the",
+    "of",
+    "and",
+    "to",
+    "in",
+    "is",
+    "that",
+    "it",
+    "was",
+    "for",
+    "on",
+    "as",
+    "with",
+    "his",
+    "they",
+    "be",
+    "at",
+    "one",
+    "have",
+    "this",
+    "from",
+    "or",
+    "had",
+    "by",
+    "hot",
+    "but",
+    "some",
+    "what",
+    "there",
+    "we",
+    "can",
+    "out",
+    "other",
+    "were",
+    "all",
+    "your",
+    "when",
+    "up",
+    "use",
+    "word",
+    "how",
+    "said",
+    "an",
+    "each",
+    "she",
+    "river",
+    "bridge",
+    "toll",
+    "stone",
+    "water",
+    "boat",
+    "ferry",
+    "north",
+    "wind",
+    "light",
+    "morning",
+    "road",
+    "town",
+    "market",
+    "bread",
+]
 
 TEMPLATE = """\
 {%- if messages[0].role == 'system' %}{% set first = messages[0].content + '\n' %}
@@ -205,8 +262,12 @@ def _tensors(
         yield Tensor(f"blk.0.{name}.weight", (WIDTH, WIDTH), gauss(WIDTH, WIDTH, 0.1, "column"))
     yield Tensor("blk.0.attn_output.weight", (WIDTH, WIDTH), gauss(WIDTH, WIDTH, 0.1, "row"))
     for name in ("ffn_gate", "ffn_up"):
-        yield Tensor(f"blk.0.{name}.weight", (WIDTH, FEED_FORWARD), gauss(WIDTH, FEED_FORWARD, 0.1, "column"))
-    yield Tensor("blk.0.ffn_down.weight", (FEED_FORWARD, WIDTH), gauss(FEED_FORWARD, WIDTH, 0.1, "row"))
+        yield Tensor(
+            f"blk.0.{name}.weight", (WIDTH, FEED_FORWARD), gauss(WIDTH, FEED_FORWARD, 0.1, "column")
+        )
+    yield Tensor(
+        "blk.0.ffn_down.weight", (FEED_FORWARD, WIDTH), gauss(FEED_FORWARD, WIDTH, 0.1, "row")
+    )
 
 
 def _text(text: str) -> bytes:

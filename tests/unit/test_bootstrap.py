@@ -6,7 +6,6 @@ import json
 import pytest
 
 from tollbridge.bootstrap import (
-    DATABASE_NAME,
     SEAL_KEY_BYTES,
     SEAL_KEY_NAME,
     Settings,
@@ -19,6 +18,7 @@ from tollbridge.bootstrap import (
     read_seal_key,
 )
 from tollbridge.config import ConfigError, parse_config
+from tollbridge.storage.database import DATABASE_NAME
 
 TEXT = """
 [upstreams.lab]

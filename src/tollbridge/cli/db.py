@@ -89,5 +89,7 @@ def _run(work: Callable[[], Coroutine[None, None, T]], database: Database, *, as
 
 
 def _print_steps(steps: list[Migration], nothing: str, *, as_json: bool) -> None:
-    rows = [{"version": step.version, "step": step.name} for step in steps]
+    rows: list[dict[str, str | int | None]] = [
+        {"version": step.version, "step": step.name} for step in steps
+    ]
     print_rows(rows, as_json=as_json, empty=nothing)
