@@ -26,10 +26,11 @@ SELECT 'budget', b.env_id, b.key_id, json_build_array(budget, charged, held)
 UNION ALL
 SELECT 'admitted', r.env_id, r.request_id, json_build_array()
   FROM unnest($6::text[], $7::text[]) AS r (env_id, request_id)
- WHERE EXISTS (SELECT 1 FROM holds AS h
-                WHERE h.env_id = r.env_id AND h.request_id = r.request_id)
-    OR EXISTS (SELECT 1 FROM usage_records AS u
-                WHERE u.env_id = r.env_id AND u.request_id = r.request_id)
+  JOIN holds AS h ON h.env_id = r.env_id AND h.request_id = r.request_id AND h.leg = 0
+UNION ALL
+SELECT 'admitted', r.env_id, r.request_id, json_build_array()
+  FROM unnest($6::text[], $7::text[]) AS r (env_id, request_id)
+  JOIN usage_records AS u ON u.env_id = r.env_id AND u.request_id = r.request_id
 UNION ALL
 SELECT 'open_exchanges', env_id, '', json_build_array(key_id, count(*))
   FROM holds WHERE env_id = ANY($8::text[]) AND leg = 0 GROUP BY env_id, key_id;
