@@ -35,7 +35,7 @@ from tollbridge.storage.postgres_connections import (
     unavailable,
 )
 from tollbridge.storage.replay import ReplaySession, UnreadError
-from tollbridge.storage.session import Session
+from tollbridge.storage.session import Session, Value
 from tollbridge.storage.sweep import due
 from tollbridge.units import ALERT_LEVELS_DEFAULT, EnvId, Millis, PackId, RequestId
 
@@ -138,17 +138,18 @@ class PostgresStore(ControlTransactions):
         futures += [self._expire(*pack, now) for pack in packs]
         done = await asyncio.gather(*futures)
         if has_dead_workers:
-            await self._write(lambda session: session.write("delete_dead_workers", (now,)))
+            await self._run("delete_dead_workers", now)
         return sum(done)
 
     def _recover(self, env_id: EnvId, request_id: RequestId, now: Millis) -> asyncio.Future[bool]:
         return self._queue.submit(
-            lambda batch, _: batch.recover(env_id, request_id, now), Reads(env_id, request_id)
+            lambda batch, done: batch.recover(env_id, request_id, now) or bool(done),
+            Reads(env_id, request_id),
         )
 
     def _expire(self, env_id: EnvId, pack_id: PackId, now: Millis) -> asyncio.Future[bool]:
         return self._queue.submit(
-            lambda batch, _: batch.expire(env_id, pack_id, now), Reads(env_id)
+            lambda batch, done: batch.expire(env_id, pack_id, now) or bool(done), Reads(env_id)
         )
 
     async def take_alerts(self, now: Millis) -> Sequence[Alert]:
@@ -161,7 +162,7 @@ class PostgresStore(ControlTransactions):
         """See `AccountStore`."""
         try:
             await self._queue.drain()
-            await self._write(lambda session: session.write("delete_worker", (worker_id,)))
+            await self._run("delete_worker", worker_id)
         finally:
             await self._connections.close()
 
@@ -200,6 +201,14 @@ class PostgresStore(ControlTransactions):
             return result
 
         return await self._try(write)
+
+    async def _run(self, name: str, *parameters: Value) -> None:
+        """A single statement that may be run twice."""
+
+        async def run(connection: Connection) -> None:
+            await connection.execute(QUERIES[name], *parameters)
+
+        await self._try(run)
 
     async def _try(self, work: Callable[[Connection], Coroutine[None, None, T]]) -> T:
         """Do the work on a connection; again if it conflicts, or if the database comes back."""

@@ -39,8 +39,8 @@ from tollbridge.units import EnvId, Millis
 COMMANDS_MAX = 64
 """Commands in one transaction: about 2 ms in which the loop serves nobody else."""
 
-BATCHES_MAX = 4
-"""Transactions under way at a time in one process."""
+BATCHES_MAX = 2
+"""Transactions under way at a time in one process. More of them would only make each smaller."""
 
 RACES_MAX = 2
 """An environment that was lost to other processes this often is locked."""

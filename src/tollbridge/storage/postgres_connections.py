@@ -119,7 +119,7 @@ class Connections:
                 yield connection
                 sound = True
             except asyncpg.PostgresError as error:
-                sound = trouble(error) in {Trouble.CONFLICT, Trouble.REFUSED}
+                sound = trouble(error) is Trouble.REFUSED
                 raise
             finally:
                 # Otherwise an answer may be under way; and nobody rolls a transaction back.
