@@ -12,8 +12,8 @@ from collections.abc import Callable
 import msgspec
 
 from tollbridge.translate.bridge import Ask, Identity, UpstreamTerms
-from tollbridge.translate.counting import estimate_prompt
 from tollbridge.translate.messages_on_chat import MessagesOnChat
+from tollbridge.translate.prompt_features import read_features
 
 IDENTITY = Identity("req_bench", "0123456789abcdefghijklmn", 1_700_000_000, b"k" * 32)
 TERMS = UpstreamTerms("m", "vllm", 4096)
@@ -101,7 +101,7 @@ def main() -> None:
     per_chunk("tool argument chunk", {"tool_calls": [fragment]}, {"tool_calls": [first]})
 
     body = large_body()
-    milliseconds(f"estimate, {len(body) / 1e6:.2f} MB", lambda: estimate_prompt(body), 20)
+    milliseconds(f"estimate, {len(body) / 1e6:.2f} MB", lambda: read_features(body), 20)
     asked = ask(stream=False)
     milliseconds(
         "request, the same, 200 turns",

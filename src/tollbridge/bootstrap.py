@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from tollbridge.app.alerts import Alerter, Webhook
 from tollbridge.app.directory import Directory
 from tollbridge.app.gateway import Gateway
@@ -36,6 +38,7 @@ from tollbridge.units import Millis
 from tollbridge.upstream.demo.upstream import DemoUpstream
 from tollbridge.upstream.http_client import HttpUpstream
 from tollbridge.upstream.model_server import CredentialedServer
+from tollbridge.upstream.tokenizer_file import read_tokenizer, tokenizer_problem
 
 SPOOL_NAME = "spool"
 CONFIG_NAME = "tollbridge.toml"
@@ -69,7 +72,23 @@ def read_config(path: Path, environ: Mapping[str, str]) -> Config:
         raise ConfigError(f"cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError("cannot be read: it is not UTF-8 text") from error
-    return parse_config(text, environ)
+    return _with_tokenizers(parse_config(text, environ), path.parent)
+
+
+def _with_tokenizers(config: Config, folder: Path) -> Config:
+    """With the paths of tokenizer files as they are seen from here.
+
+    Raises:
+        ConfigError: a file is not there, or the package that reads it.
+    """
+    models = dict(config.models)
+    for name, model in models.items():
+        if model.tokenizer:
+            path = folder / model.tokenizer
+            if problem := tokenizer_problem(path):
+                raise ConfigError(f'models."{name}".tokenizer: {problem}')
+            models[name] = msgspec.structs.replace(model, tokenizer=str(path))
+    return msgspec.structs.replace(config, models=models)
 
 
 def open_store(data: Path) -> Store:
@@ -143,6 +162,11 @@ def build_gateway(settings: Settings) -> Gateway:
         clock=clock,
         entropy=secrets.token_bytes,
         seal_key=read_seal_key(config, settings.data),
+        tokenizers={
+            name: read_tokenizer(Path(model.tokenizer))
+            for name, model in config.models.items()
+            if model.tokenizer
+        },
     )
 
 

@@ -131,6 +131,8 @@ class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     context_window: _AtLeastOne = 256_000
     output_limit: _AtLeastOne = 32_000
     price: PriceConfig = PriceConfig()
+    tokenizer: str = ""
+    """A `tokenizer.json`, relative to this file: counts prompts where the upstream does not."""
     on_by_default: bool = False
     """Whether a new environment starts with this model switched on."""
 

@@ -7,16 +7,95 @@ from pathlib import Path
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
-from tests.contract.samples import ENV, admission, checkpoint, grant, need, settlement
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    rule,
+)
+from tests.contract.samples import (
+    ENV,
+    admission,
+    checkpoint,
+    correction,
+    grant,
+    key,
+    need,
+    settlement,
+)
 
+from tollbridge.app.ports import CorrectionRefusedError
 from tollbridge.ledger.audit import audit
-from tollbridge.ledger.model import Hold, Refusal
+from tollbridge.ledger.model import UNLIMITED, Admission, Hold, Limits, Refusal
 from tollbridge.storage.sqlite import SqliteStore, audit_rows
 from tollbridge.units import LEASE_MS, Millis
 
 MODELS = st.sampled_from(["m", "n"])
 SMALL = st.integers(0, 60)
+KEYS = st.sampled_from(["key_0", "key_1"])
+LIMITS = st.sampled_from(
+    [
+        UNLIMITED,
+        Limits(1),
+        Limits(3),
+        Limits(0, 2),
+        Limits(0, 5),
+        Limits(0, 0, 90),
+        Limits(4, 4, 200),
+    ]
+)
+OF_CREDITS = {Refusal.HELD, Refusal.EXHAUSTED, Refusal.KEY_HELD, Refusal.KEY_EXHAUSTED}
+
+
+class Predictions:
+    """What limits should do, told once more and plainly: every open request, every minute."""
+
+    def __init__(self) -> None:
+        self.open: dict[str, Admission] = {}
+        self.reserved: dict[str, int] = {}
+        self.used: dict[str, int] = {}
+        """Tokens of the last checkpoint."""
+        self.minutes: dict[str, list[int]] = {}
+
+    def refusal(self, wanted: Admission, tokens: int) -> Refusal | None:
+        """Why slots or minutes refuse; None: counted."""
+        of_key = sum(each.key_id == wanted.key_id for each in self.open.values())
+        if 0 < wanted.key_limits.concurrency <= of_key:
+            return Refusal.KEY_CONCURRENCY
+        if 0 < wanted.limits.concurrency <= len(self.open):
+            return Refusal.CONCURRENCY
+        entered = {}
+        for name, limits, requests, too_many in (
+            (wanted.key_id, wanted.key_limits, Refusal.KEY_REQUESTS, Refusal.KEY_TOKENS),
+            ("", wanted.limits, Refusal.REQUESTS, Refusal.TOKENS),
+        ):
+            if not (limits.requests_per_minute or limits.tokens_per_minute):
+                continue
+            minute, asked, counted = self.minutes.get(name, [0, 0, 0])
+            if minute < wanted.now // 60_000:
+                minute, asked, counted = wanted.now // 60_000, 0, 0
+            if 0 < limits.requests_per_minute <= asked:
+                return requests
+            if counted and 0 < limits.tokens_per_minute < counted + tokens:
+                return too_many
+            entered[name] = [minute, asked + 1, counted + tokens]
+        self.minutes |= entered
+        self.open[wanted.request_id] = wanted
+        if wanted.limits.tokens_per_minute or wanted.key_limits.tokens_per_minute:
+            self.reserved[wanted.request_id] = tokens
+        return None
+
+    def end(self, request_id: str, used: int) -> None:
+        """Nothing happens if it has ended before."""
+        ended = self.open.pop(request_id, None)
+        reserved = self.reserved.pop(request_id, 0)
+        if ended is not None and reserved:
+            for name in (ended.key_id, ""):
+                minute = self.minutes.get(name, [-1])
+                if minute[0] == ended.now // 60_000:
+                    minute[2] = max(0, minute[2] + used - reserved)
 
 
 class LedgerLife(RuleBasedStateMachine):
@@ -36,6 +115,17 @@ class LedgerLife(RuleBasedStateMachine):
         self.count = 0
         self.deaths = 0
         self.granted = 0
+        self.predicted = Predictions()
+        for number in range(2):
+            self.runner.run(self.stores["a"].add_key(*key(number)))
+
+    @initialize(limits=LIMITS, of_keys=st.tuples(LIMITS, LIMITS), amount=st.integers(0, 3_000))
+    def begin(self, limits: Limits, of_keys: tuple[Limits, Limits], amount: int) -> None:
+        """Limits stay for a whole life, so that they are reached."""
+        self.limits = limits
+        self.key_limits = dict(zip(("key_0", "key_1"), of_keys, strict=True))
+        if amount:
+            self.grant(amount, None, only_m=False)
 
     def worker(self, name: str) -> str:
         return f"{name}{self.deaths}" if name == "b" else name
@@ -60,12 +150,25 @@ class LedgerLife(RuleBasedStateMachine):
         needs=st.lists(st.builds(need, SMALL, st.integers(0, 3), SMALL, SMALL), max_size=6),
         model=MODELS,
         name=st.sampled_from("ab"),
+        key_id=KEYS,
     )
-    def admit_together(self, needs: list, model: str, name: str) -> list:
-        store = self.stores[name]
-        worker = self.worker(name)
+    def admit_together(self, needs: list, model: str, name: str, key_id: str) -> list:
+        store, limits, key_limits = self.stores[name], self.limits, self.key_limits[key_id]
+        known = {each.key_id: each.budget for each in self.runner.run(store.keys(ENV))}
         admissions = [
-            admission(self.id(), wanted, self.now, model=model, worker_id=worker)
+            admission(
+                self.id(),
+                wanted,
+                self.now,
+                model=model,
+                worker_id=self.worker(name),
+                key_id=key_id,
+                generation=self.runner.run(store.generation(ENV)),
+                limits=limits,
+                key_limits=key_limits,
+                key_budgeted=known[key_id] > 0,
+                input_tokens=7,
+            )
             for wanted in needs
         ]
 
@@ -74,16 +177,46 @@ class LedgerLife(RuleBasedStateMachine):
 
         open_requests = []
         for wanted, result in zip(admissions, self.runner.run(admit()), strict=True):
+            if result in OF_CREDITS:
+                assert known[key_id] or result in {Refusal.HELD, Refusal.EXHAUSTED}
+                continue
+            tokens = 7 + (result.output_tokens if isinstance(result, Hold) else 0)
             if isinstance(result, Hold):
+                assert self.predicted.refusal(wanted, tokens) is None
                 held = sum(leg.amount for leg in result.legs)
                 assert held == wanted.need.amount(result.output_tokens)
                 assert result.output_tokens <= wanted.need.output_tokens
                 floor = min(wanted.need.output_floor, wanted.need.output_tokens)
                 assert result.output_tokens >= floor
-                open_requests.append((wanted.request_id, model, name))
+                open_requests.append((wanted.request_id, model, name, key_id))
+            elif result not in {Refusal.KEY_TOKENS, Refusal.TOKENS}:
+                assert self.predicted.refusal(wanted, 0) is result
             else:
-                assert result in {Refusal.HELD, Refusal.EXHAUSTED}
+                # How many tokens it would have been given is known to the store alone.
+                limited = key_limits if result is Refusal.KEY_TOKENS else limits
+                name_of = key_id if result is Refusal.KEY_TOKENS else ""
+                minute, _, counted = self.predicted.minutes[name_of]
+                assert minute >= self.now // 60_000
+                most = tokens + wanted.need.output_tokens
+                assert 0 < limited.tokens_per_minute < counted + most
         return open_requests
+
+    @rule(key_id=KEYS, budget=st.integers(0, 300), name=st.sampled_from("ab"))
+    def set_budget(self, key_id: str, budget: int, name: str) -> None:
+        assert self.runner.run(self.stores[name].limit_key(key_id, UNLIMITED, budget))
+
+    @rule(amount=st.integers(-90, 90).filter(bool), data=st.data())
+    def correct(self, amount: int, data: st.DataObject) -> None:
+        packs = self.runner.run(self.stores["a"].packs(ENV))
+        if packs:
+            pack_id = data.draw(st.sampled_from([pack.pack_id for pack in packs]))
+            wanted = correction(self.id(), pack_id, amount, self.now)
+            try:
+                assert self.runner.run(self.stores["a"].correct(wanted))
+            except CorrectionRefusedError:
+                return
+            assert not self.runner.run(self.stores["b"].correct(wanted))
+            self.granted += amount
 
     @rule(
         target=ended,
@@ -93,8 +226,8 @@ class LedgerLife(RuleBasedStateMachine):
     )
     def settle_together(self, batch: list, amounts: list[int], crossed: bool) -> list:
         done = [
-            settlement(request_id, amount, self.now, model=model)
-            for (request_id, model, _), amount in zip(batch, amounts, strict=False)
+            settlement(request_id, amount, self.now, model=model, key_id=key_id)
+            for (request_id, model, _, key_id), amount in zip(batch, amounts, strict=False)
         ]
         store = self.stores["a" if crossed else "b"]
 
@@ -104,6 +237,7 @@ class LedgerLife(RuleBasedStateMachine):
         for wanted, result in zip(done, self.runner.run(settle()), strict=True):
             assert result.exists or result.amount == wanted.amount
             assert result.overrun <= result.amount
+            self.predicted.end(wanted.request_id, wanted.usage.prompt + wanted.usage.output)
         return done
 
     @rule(batch=ended, name=st.sampled_from("ab"))
@@ -113,7 +247,11 @@ class LedgerLife(RuleBasedStateMachine):
 
     @rule(batch=requests, charge=SMALL, name=st.sampled_from("ab"))
     def checkpoint(self, batch: list, charge: int, name: str) -> None:
-        points = [checkpoint(request_id, charge) for request_id, _, owner in batch if owner == name]
+        points = [
+            checkpoint(request_id, charge) for request_id, _, owner, _ in batch if owner == name
+        ]
+        for point in points:
+            self.predicted.used[point.request_id] = point.usage.prompt + point.usage.output
         worker = self.worker(name)
         self.runner.run(self.stores[name].checkpoint(worker, points, Millis(self.now)))
 
@@ -136,6 +274,11 @@ class LedgerLife(RuleBasedStateMachine):
 
         self.runner.run(sweep())
         assert self.runner.run(self.stores["a"].sweep(Millis(self.now))) == 0
+        with audit_rows(self.path) as rows:
+            still_open = {hold.request_id for hold in rows.holds}
+        for request_id in list(self.predicted.open):
+            if request_id not in still_open:
+                self.predicted.end(request_id, self.predicted.used.get(request_id, 0))
 
     @invariant()
     def the_auditor_finds_nothing(self) -> None:

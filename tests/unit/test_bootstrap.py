@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
 
@@ -139,3 +140,10 @@ def test_a_worker_that_has_not_started_serves_nobody(tmp_path):
     worker = load_worker(Settings(CONFIG, tmp_path, 0), lambda: None)
     with pytest.raises(AssertionError, match="the lifespan starts first"):
         asyncio.run(ask(worker, "/readyz"))
+
+
+def test_a_tokenizer_is_looked_for_beside_the_file(tmp_path: Path):
+    path = tmp_path / "tollbridge.toml"
+    path.write_text('[models.m]\ntargets = [{upstream = "demo"}]\ntokenizer = "t/tokenizer.json"\n')
+    with pytest.raises(ConfigError, match=r'models\."m"\.tokenizer: there is no file'):
+        read_config(path, {})

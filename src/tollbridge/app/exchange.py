@@ -159,7 +159,7 @@ class Exchange:
         key_hash = hash_key(inbound.presented_key())
         await identify(gateway.directory, key_hash, inbound.env_id, self._started_at)
         self._body = await inbound.body()
-        ask = self._ask = read_ask(inbound.protocol, self._body)
+        ask = self._ask = read_ask(inbound.protocol, self._body, gateway.calibration)
         for _ in range(ADMIT_TRIES):
             record = await identify(gateway.directory, key_hash, inbound.env_id, self._started_at)
             try:
@@ -266,6 +266,8 @@ class Exchange:
         else:
             outcome = Outcome.FAILED_EARLY
         usage, provenance = charge(outcome, reported, counted)
+        if finished and reported is not None and ask.prompt is not None:
+            gateway.calibration.learn(model.name, ask.prompt, reported.prompt)
         book = gateway.prices[model.name]
         settlement = Settlement(
             request_id=self._inbound.request_id,

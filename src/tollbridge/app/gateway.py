@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tollbridge.app.directory import Directory
-from tollbridge.app.ports import AccountStore, Clock, Entropy, ModelServer, Observer
+from tollbridge.app.ports import AccountStore, Clock, CountText, Entropy, ModelServer, Observer
 from tollbridge.app.pulse import Pulse
 from tollbridge.app.settlement import Settler
 from tollbridge.config import Config
 from tollbridge.ledger.pricing import PriceBook
 from tollbridge.routing.catalog import Catalog
+from tollbridge.translate.calibration import Calibration
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +30,6 @@ class Gateway:
     entropy: Entropy
     seal_key: bytes = field(repr=False)
     """See `config.ServerConfig.seal_key`."""
+    calibration: Calibration = field(default_factory=Calibration)
+    tokenizers: Mapping[str, CountText] = field(default_factory=dict)
+    """By model, where its entry names a file."""

@@ -1,6 +1,8 @@
 """Requests that cost nothing: which models there are, how long a prompt is, are we ready."""
 
+import asyncio
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -12,19 +14,24 @@ from tollbridge.app.ports import Call, KeyRecord, Receipt, StoreUnavailableError
 from tollbridge.app.relay import from_upstream, read_whole
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.routing.catalog import Model, Target
-from tollbridge.translate.asks import read_count
-from tollbridge.translate.members import read_members, write_member
-from tollbridge.units import ERROR_BODY_BYTES_MAX, EnvId, RequestId
-from tollbridge.wire.codec import encode
+from tollbridge.translate.asks import CountAsk, read_count
+from tollbridge.translate.bridge import UpstreamTerms
+from tollbridge.translate.count_requests import count_request, read_count_reply
+from tollbridge.translate.prompt_text import prompt_text
+from tollbridge.units import RESPONSE_BYTES_MAX, EnvId, Millis, RequestId
 
-COUNT_PATH = "/v1/messages/count_tokens"
+COUNT_TIMEOUT_S = 5.0
+"""A count that takes longer is worth less than an estimate now."""
+ASK_AGAIN_AFTER_MS = 300_000
+"""How long an upstream that does not know the endpoint is not asked again."""
+_UNKNOWN = frozenset({404, 405, 501})
 
 
-class _Count(msgspec.Struct):
-    input_tokens: int
+class Count(NamedTuple):
+    """The answer's body, and whether the number is the upstream's own."""
 
-
-_count = msgspec.json.Decoder(_Count)
+    body: bytes
+    exact: bool
 
 
 class Inquiry:
@@ -32,6 +39,8 @@ class Inquiry:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
+        self._not_before: dict[str, Millis] = {}
+        """Upstreams that do not count, and when they are asked again."""
 
     async def models(self, inbound: Inbound, name: str) -> Sequence[Model]:
         """The models that are switched on for this key, or the named one of them.
@@ -46,7 +55,7 @@ class Inquiry:
         catalog.check_group(inbound.group)
         return [model for model in catalog if model.name in record.models_on]
 
-    async def count_tokens(self, inbound: Inbound) -> bytes:
+    async def count_tokens(self, inbound: Inbound) -> Count:
         """The length of a prompt: the upstream's own count where it has one, else our estimate.
 
         Never refused because it exceeds the window: a big number is the point (protocol notes
@@ -60,9 +69,8 @@ class Inquiry:
         asked = read_count(body)
         model = self._gateway.catalog.resolve(inbound.group, asked.model, record.models_on)
         exact = await self._upstream_count(inbound, body, model.targets[0])
-        return msgspec.json.encode(
-            {"input_tokens": asked.input_estimate if exact is None else exact}
-        )
+        tokens = await self._estimate(asked, body) if exact is None else exact
+        return Count(msgspec.json.encode({"input_tokens": tokens}), exact is not None)
 
     async def receipt(self, inbound: Inbound, request_id: str) -> Receipt:
         """What an exchange of the key's environment was charged, and why.
@@ -107,18 +115,31 @@ class Inquiry:
             raise ledger_away() from error
         return record
 
+    async def _estimate(self, asked: CountAsk, body: bytes) -> int:
+        """By the model's own vocabulary if the operator named one, else by what was learned."""
+        count = self._gateway.tokenizers.get(asked.model)
+        if count is None:
+            return self._gateway.calibration.estimate(asked.model, asked.prompt)
+        return await asyncio.to_thread(count, prompt_text(body)) + asked.prompt.flat
+
     async def _upstream_count(self, inbound: Inbound, body: bytes, target: Target) -> int | None:
-        if target.protocol != "messages":
+        gateway = self._gateway
+        if gateway.clock() < self._not_before.get(target.upstream, 0):
             return None
-        members = read_members(body)
-        write_member(members, "model", target.model)
-        call = Call(COUNT_PATH, encode(members), False, inbound.headers)
+        terms = UpstreamTerms(target.model, target.dialect, 1)
         try:
-            reply = await from_upstream(self._gateway.servers[target.upstream].send(call))
-            try:
-                whole = await from_upstream(read_whole(reply, ERROR_BODY_BYTES_MAX))
-            finally:
-                reply.abort()
-            return _count.decode(whole).input_tokens if reply.status == 200 else None
-        except (GatewayError, msgspec.DecodeError, UnicodeDecodeError):
+            asked = count_request(body, target.protocol, terms, gateway.seal_key)
+            if asked is None:
+                return None
+            call = Call(asked.path, asked.body, False, inbound.headers)
+            async with asyncio.timeout(COUNT_TIMEOUT_S):
+                reply = await from_upstream(gateway.servers[target.upstream].send(call))
+                try:
+                    whole = await from_upstream(read_whole(reply, RESPONSE_BYTES_MAX))
+                finally:
+                    reply.abort()
+        except (GatewayError, TimeoutError):
             return None
+        if reply.status in _UNKNOWN:
+            self._not_before[target.upstream] = Millis(gateway.clock() + ASK_AGAIN_AFTER_MS)
+        return read_count_reply(whole) if reply.status == 200 else None

@@ -16,10 +16,12 @@ from tollbridge.cli.context import (
     with_store,
 )
 from tollbridge.cli.output import credits_text, fail, print_json, print_rows
+from tollbridge.cli.reconcile import run_reconcile
 from tollbridge.ledger.audit import AuditReport, audit
 from tollbridge.units import EnvId, Millis
 
 app = typer.Typer(no_args_is_help=True, help="Prove that the journal of credits adds up.")
+app.command("reconcile")(run_reconcile)
 
 
 @app.command("audit")

@@ -83,9 +83,11 @@ class Application:
                 await answer_problem(client, protocol, problem, request_id)
 
     async def _answer(self, found: Route, inbound: Inbound, client: AsgiClient) -> None:
+        head = [("content-type", "application/json")]
         match found.endpoint:
             case Endpoint.COUNT_TOKENS:
-                body = await self._inquiry.count_tokens(inbound)
+                body, exact = await self._inquiry.count_tokens(inbound)
+                head.append(("x-tollbridge-count", "exact" if exact else "estimate"))
             case Endpoint.MODELS:
                 models = await self._inquiry.models(inbound, found.name)
                 body = (
@@ -100,7 +102,5 @@ class Application:
                 body = b'{"status":"ready"}'
             case _:
                 body = b'{"status":"ok"}'
-        await client.start(
-            200, [("content-type", "application/json"), ("content-length", str(len(body)))]
-        )
+        await client.start(200, [*head, ("content-length", str(len(body)))])
         await client.finish(body)

@@ -11,7 +11,8 @@ from msgspec import Meta, Raw, Struct
 
 from tollbridge.config import Protocol
 from tollbridge.translate.bridge import Ask
-from tollbridge.translate.counting import estimate_prompt
+from tollbridge.translate.calibration import UNTAUGHT, Calibration
+from tollbridge.translate.prompt_features import Features, read_features
 from tollbridge.wire.chat.fold import CHOICES_MAX
 from tollbridge.wire.codec import decode
 
@@ -65,7 +66,7 @@ _messages_decoder = msgspec.json.Decoder(_MessagesAsk)
 _chat_decoder = msgspec.json.Decoder(_ChatAsk)
 
 
-def read_ask(protocol: Protocol, body: bytes) -> Ask:
+def read_ask(protocol: Protocol, body: bytes, calibration: Calibration = UNTAUGHT) -> Ask:
     """Read and check what every pair of protocols needs.
 
     Raises:
@@ -73,18 +74,19 @@ def read_ask(protocol: Protocol, body: bytes) -> Ask:
     """
     if protocol == "messages":
         asked = decode(body, _messages_decoder)
-        expected, bound = estimate_prompt(body)
+        prompt = read_features(body)
         return Ask(
             model=asked.model,
             stream=bool(asked.stream),
             max_tokens=asked.max_tokens,
             thinking=asked.thinking is not None and asked.thinking.type in ANSWERING_THINKING,
             sampling=(asked.temperature, asked.top_p, asked.top_k) != (None, None, None),
-            input_estimate=expected,
-            input_bound=bound,
+            prompt=prompt,
+            input_estimate=calibration.estimate(asked.model, prompt),
+            input_bound=calibration.bound(asked.model, prompt),
         )
     chat = decode(body, _chat_decoder)
-    expected, bound = estimate_prompt(body)
+    prompt = read_features(body)
     options = chat.stream_options
     limits = [limit for limit in (chat.max_completion_tokens, chat.max_tokens) if limit]
     choices = chat.n or 1
@@ -95,8 +97,9 @@ def read_ask(protocol: Protocol, body: bytes) -> Ask:
         choices=choices,
         thinking=True,
         include_usage=options is not None and options.include_usage is True,
-        input_estimate=expected,
-        input_bound=bound,
+        prompt=prompt,
+        input_estimate=calibration.estimate(chat.model, prompt),
+        input_bound=calibration.bound(chat.model, prompt),
     )
 
 
@@ -104,7 +107,7 @@ class CountAsk(NamedTuple):
     """What `count_tokens` asks: the length of a prompt for a model."""
 
     model: str
-    input_estimate: int
+    prompt: Features
 
 
 class _CountAsk(Struct, kw_only=True):
@@ -122,4 +125,4 @@ def read_count(body: bytes) -> CountAsk:
         GatewayError: BODY_INVALID, FIELD_MISSING or FIELD_INVALID, naming the member.
     """
     asked = decode(body, _count_decoder)
-    return CountAsk(asked.model, estimate_prompt(body)[0])
+    return CountAsk(asked.model, read_features(body))

@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from tollbridge.errors import GatewayError
+from tollbridge.translate.prompt_features import Features
 from tollbridge.usage import TokenUsage
 
 SAMPLING_VERSION = "2023-06-01"
@@ -32,6 +33,8 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     protocol refuses (protocol notes 0.2)."""
     include_usage: bool = True
     """Chat: `stream_options.include_usage`. The usage is sent either way."""
+    prompt: Features | None = None
+    """What the estimate was made of, so that it can be corrected by what the upstream reports."""
     input_estimate: int = 0
     """Expected tokens of the prompt, for `message_start` (protocol notes C.9.5)."""
     input_bound: int = 0

@@ -1,29 +1,8 @@
-"""Token counts: between the two vocabularies' records, and estimated where nobody counted.
+"""Token counts: between the two vocabularies' records, and our own count of an answer's text."""
 
-There is no tokenizer here. A body is a mix of prose, code, JSON and perhaps CJK text for a model
-whose vocabulary is not known, so an estimate from lengths is as honest as any and costs
-microseconds. An estimate only opens a hold or a context meter; what is charged is what the
-upstream reports, whenever it reports.
-"""
-
-import re
-
-from tollbridge.translate.tables import IMAGES, PDF_BASE64_MAGIC
 from tollbridge.usage import TokenUsage
 from tollbridge.wire.chat.responses import ChatUsage, CompletionDetails, PromptDetails
 from tollbridge.wire.messages.responses import OutputDetails, Usage
-
-IMAGE_TOKENS_EXPECTED = 1_600
-"""An image of about 1,500 x 800 points, the size to which most models scale what they are sent."""
-IMAGE_TOKENS_BOUND = 5_000
-"""The most that one image costs on models with high resolution (2,576 points on the long edge)."""
-
-_NOT_ASCII = bytes(range(128, 256))
-_MAGIC = b"|".join(re.escape(row.base64_magic.encode()).replace(b"/", rb"\\?/") for row in IMAGES)
-_PAYLOAD = re.compile(
-    rb'(?:base64,|"data"\s*:\s*")(?:(?P<image>%s)|(?P<pdf>%s))'
-    % (_MAGIC, PDF_BASE64_MAGIC.encode())
-)
 
 
 def _first(*counts: int | None) -> int:
@@ -112,45 +91,3 @@ def count_text(chars: int, utf8_bytes: int) -> int:
     """
     wide = max(utf8_bytes - chars, 0) // 2
     return (max(chars - wide, 0) + 3 * wide + 3) // 4
-
-
-def estimate_prompt(body: bytes) -> tuple[int, int]:
-    """Tokens of a JSON request body of either protocol: expected, and a bound for the hold.
-
-    The body is scanned, not parsed. Base64 images count flat and PDF files by a share of their
-    length; base64 that is neither counts as the text it might be. The bound takes two bytes of
-    ASCII to a token, one and a half tokens to a CJK character: dense digits can exceed it, and
-    what a hold lacks is settled from the balance.
-    """
-    payload, expected, bound = _payloads(body)
-    total = len(body) - payload
-    wide_bytes = 0 if body.isascii() else len(body) - len(body.translate(None, _NOT_ASCII))
-    escapes = body.count(rb"\u")  # a character spelled in six bytes of ASCII
-    ascii_bytes = max(total - wide_bytes - 6 * escapes, 0)
-    expected += ascii_bytes * 2 // 7 + wide_bytes // 4 + escapes * 3 // 4
-    bound += ascii_bytes // 2 + wide_bytes // 2 + escapes * 3 // 2
-    return max(expected, 1), max(bound, 1) + 16
-
-
-def _payloads(body: bytes) -> tuple[int, int, int]:
-    """Bytes taken by base64 images and PDF files, with their expected and bound tokens."""
-    taken = expected = bound = 0
-    for marker in (b"base64,", b'"data"'):
-        position = body.find(marker)
-        while position >= 0:
-            end = position + len(marker)
-            match = _PAYLOAD.match(body, position)
-            if match:
-                end = body.find(b'"', match.end())
-                if end < 0:
-                    break
-                size = end - match.end()
-                taken += size
-                if match["image"]:
-                    expected += IMAGE_TOKENS_EXPECTED
-                    bound += IMAGE_TOKENS_BOUND
-                else:
-                    expected += size // 24
-                    bound += size // 4
-            position = body.find(marker, end)
-    return taken, expected, bound

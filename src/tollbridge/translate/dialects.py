@@ -118,6 +118,8 @@ class Dialect(NamedTuple):
     prompt_cache_key: bool = False
     think_tags: bool = False
     """Whether a chat template may leak its `<think>` tags into the text."""
+    count_path: str = ""
+    """Where the server counts the tokens of a Chat request, below its base URL; empty: nowhere."""
     files: bool = False
     """Whether a PDF may be sent as a `file` part."""
 
@@ -189,7 +191,7 @@ DIALECT_ROWS: dict[str, Dialect] = {
         parallel_tool_calls=False,
         json_schema=False,
     ),
-    "vllm": _LOCAL._replace(reasoning_field="reasoning"),
+    "vllm": _LOCAL._replace(reasoning_field="reasoning", count_path="/../tokenize"),
     "sglang": _LOCAL._replace(reasoning_field="reasoning_content"),
     "ollama": Dialect(
         set_thinking=_by_effort("none", "low", "medium", "high"),
@@ -206,6 +208,7 @@ DIALECT_ROWS: dict[str, Dialect] = {
         echoes_prefill=True,
         continuous_usage=False,
         named_tool_choice=False,
+        count_path="/chat/completions/input_tokens",
     ),
     "openrouter": Dialect(
         set_thinking=_by_reasoning,

@@ -18,6 +18,11 @@ IDLE_KEEP_S = 30.0
 boxes in between drop one without a word."""
 
 
+THREAD_PER_CONNECTION = frozenset({"llama.cpp"})
+"""Dialects whose servers give one of a few threads to each open connection: an idle one would keep
+the next request waiting for seconds."""
+
+
 class HttpUpstream:
     """A server that runs models. Belongs to the event loop on which it is first used.
 
@@ -34,6 +39,7 @@ class HttpUpstream:
         first_byte_timeout_s: float = 120.0,
         idle_timeout_s: float = 300.0,
         connections_max: int = 512,
+        keep_alive: bool = True,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         """Connects to nothing yet.
@@ -42,7 +48,7 @@ class HttpUpstream:
             ValueError: the base URL cannot be used.
         """
         self._origin = parse_origin(base_url)
-        self._static = static_lines(self._origin)
+        self._static = static_lines(self._origin, keep_alive=keep_alive)
         self._connect_timeout_s = connect_timeout_s
         self._first_byte_timeout_s = first_byte_timeout_s
         self._idle_timeout_s = idle_timeout_s
@@ -60,6 +66,7 @@ class HttpUpstream:
             first_byte_timeout_s=config.first_byte_timeout_s,
             idle_timeout_s=config.idle_timeout_s,
             connections_max=config.connections_max,
+            keep_alive=config.dialect not in THREAD_PER_CONNECTION,
         )
 
     @property

@@ -11,16 +11,21 @@ OWN_HEADERS = frozenset(
 )
 """Decided here alone: a second `content-length` is how requests are smuggled."""
 
+LEAVES_BASE = "/.."
+"""A path that begins so leaves the base URL's last segment, as in the reference of a page: some
+servers have endpoints beside their `/v1`."""
+
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
-def static_lines(origin: Origin) -> str:
+def static_lines(origin: Origin, *, keep_alive: bool = True) -> str:
     """The header lines that are the same in every request to this origin.
 
     No compression is asked for: a compressed event stream is held back by most servers until a
     block is full, and its usage could not be read without unpacking.
     """
-    return f"host: {origin.authority}\r\nuser-agent: tollbridge\r\naccept-encoding: identity"
+    lines = f"host: {origin.authority}\r\nuser-agent: tollbridge\r\naccept-encoding: identity"
+    return lines if keep_alive else f"{lines}\r\nconnection: close"
 
 
 def encode_head(request: UpstreamRequest, prefix: str, static: str) -> bytes:
@@ -31,6 +36,8 @@ def encode_head(request: UpstreamRequest, prefix: str, static: str) -> bytes:
             repeated, for it may be a secret.
     """
     path = request.path
+    if path.startswith(LEAVES_BASE):
+        prefix, path = prefix.rpartition("/")[0], path.removeprefix(LEAVES_BASE)
     if not (path.isascii() and path.isprintable() and " " not in path):
         raise ValueError("path: must be printable ASCII without spaces")
     lines = [

@@ -1,5 +1,6 @@
 """Requests that cost nothing."""
 
+import dataclasses
 import json
 
 import pytest
@@ -7,9 +8,12 @@ from tests.fakes.bodies import OVERLOADED
 from tests.fakes.exchange_parts import JSON_HEAD, ScriptedReply
 from tests.fakes.world import ENV, in_world
 
-from tollbridge.app.inquiry import COUNT_PATH, Inquiry
+from tollbridge.app import inquiry as inquiries
+from tollbridge.app.inquiry import ASK_AGAIN_AFTER_MS, Inquiry
 from tollbridge.app.ports import UpstreamError
 from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.translate.count_requests import MESSAGES_COUNT_PATH
+from tollbridge.translate.prompt_features import read_features
 from tollbridge.units import KeyId
 
 
@@ -20,7 +24,7 @@ def prompt(model="single", **members):
 
 async def counted(world, body=None, **changes):
     answer = await Inquiry(world.gateway).count_tokens(world.inbound(body or prompt(), **changes))
-    return json.loads(answer)["input_tokens"]
+    return json.loads(answer.body)["input_tokens"]
 
 
 async def refusal(call):
@@ -61,7 +65,7 @@ async def test_the_upstream_counts(world):
     server = world.servers["one"]
     server.answers = [ScriptedReply([b'{"input_', b'tokens": 4711}'], 200, JSON_HEAD)]
     assert await counted(world) == 4711
-    assert server.calls[0].path == COUNT_PATH
+    assert server.calls[0].path == MESSAGES_COUNT_PATH
     assert json.loads(server.calls[0].body)["model"] == "single"
     assert world.usage() == []
     assert world.audit().transfers == 1
@@ -110,3 +114,58 @@ async def test_ready_means_that_the_ledger_answers(world):
     assert await refusal(inquiry.models(world.inbound(b""), "")) is ErrorCode.LEDGER_UNAVAILABLE
     assert await refusal(counted(world)) is ErrorCode.LEDGER_UNAVAILABLE
     world.store.away = False
+
+
+@in_world()
+async def test_a_number_says_whose_it_is(world):
+    inquiry = Inquiry(world.gateway)
+    world.servers["one"].answers = [
+        ScriptedReply([b'{"input_tokens": 5}'], 200, JSON_HEAD),
+        ScriptedReply([OVERLOADED], 529, JSON_HEAD),
+    ]
+    assert (await inquiry.count_tokens(world.inbound(prompt()))).exact
+    assert not (await inquiry.count_tokens(world.inbound(prompt()))).exact
+
+
+@in_world()
+async def test_an_upstream_without_the_endpoint_is_left_alone_for_a_while(world):
+    inquiry = Inquiry(world.gateway)
+    server = world.servers["one"]
+    server.answers = [ScriptedReply([b"nothing here"], 404, JSON_HEAD)]
+    for _ in range(3):
+        assert not (await inquiry.count_tokens(world.inbound(prompt()))).exact
+    assert len(server.calls) == 1
+    world.now += ASK_AGAIN_AFTER_MS
+    server.answers = [ScriptedReply([b'{"input_tokens": 5}'], 200, JSON_HEAD)]
+    assert (await inquiry.count_tokens(world.inbound(prompt()))).exact
+
+
+def test_a_slow_upstream_is_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(inquiries, "COUNT_TIMEOUT_S", 0.01)
+
+    @in_world()
+    async def scenario(world):
+        world.servers["one"].answers = ["hang"]
+        assert 1 <= await counted(world) < 100
+
+    scenario(tmp_path)
+
+
+@in_world()
+async def test_a_model_with_a_tokenizer_is_counted_by_it(world):
+    gateway = dataclasses.replace(world.gateway, tokenizers={"c": lambda text: len(text.split())})
+    answer = await Inquiry(gateway).count_tokens(world.inbound(prompt("c", system="one two three")))
+    assert json.loads(answer.body)["input_tokens"] == len(
+        ["one", "two", "three", "user", "Hi", "there"]
+    )
+    assert not answer.exact
+
+
+@in_world()
+async def test_estimates_follow_what_upstreams_report(world):
+    body = prompt("c", system="Toll and token and bridge. " * 100)
+    before = await counted(world, body)
+    features = read_features(body)
+    for _ in range(20):
+        world.gateway.calibration.learn("c", features, 2 * before)
+    assert await counted(world, body) == pytest.approx(2 * before, rel=0.02)

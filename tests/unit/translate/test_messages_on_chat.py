@@ -105,3 +105,12 @@ def test_tags_are_only_searched_where_templates_leak_them():
         _, bridge = bridged({}, dialect)
         written = bridge.stream().feed(leaked + chunk({}, "stop") + DONE)
         assert len([event for event in events_of(written) if "content_block" in event]) == blocks
+
+
+def test_a_prefill_that_the_server_repeats_is_taken_off():
+    turns = [user("a"), {"role": "assistant", "content": "The river"}]
+    answer = {"choices": [{"message": {"content": "The river is wide"}, "finish_reason": "stop"}]}
+    for dialect, expected in (("llama.cpp", " is wide"), ("openrouter", "The river is wide")):
+        _, bridge = bridged({"messages": turns}, dialect)
+        message = msgspec.json.decode(bridge.reply(msgspec.json.encode(answer)).body)
+        assert message["content"] == [{"type": "text", "text": expected}]

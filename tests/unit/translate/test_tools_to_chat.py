@@ -105,3 +105,10 @@ def test_free_claude_code_1307_long_names_are_shortened_everywhere_alike():
     assert len(short) == 64
     assert short == sent["tool_choice"]["function"]["name"]
     assert short == sent["messages"][1]["tool_calls"][0]["function"]["name"]
+
+
+def test_where_a_choice_is_a_word_the_named_tool_is_the_only_one():
+    body = {"tools": [TOOL, {**TOOL, "name": "u"}], "tool_choice": {"type": "tool", "name": "u"}}
+    sent, _ = bridged(body, "llama.cpp")
+    assert sent["tool_choice"] == "required"
+    assert [tool["function"]["name"] for tool in sent["tools"]] == ["u"]

@@ -24,6 +24,10 @@ def test_head() -> None:
     )
 
 
+def test_a_connection_for_one_request_says_so() -> None:
+    assert static_lines(ORIGIN, keep_alive=False).endswith("\r\nconnection: close")
+
+
 def test_head_without_headers_and_body() -> None:
     assert encode(UpstreamRequest("GET", "/models", (), b"")).endswith(b"content-length: 0\r\n\r\n")
 
@@ -56,3 +60,17 @@ def test_headers_of_the_client_itself_cannot_be_passed(name: str) -> None:
 def test_a_path_that_would_break_the_request_line(path: str) -> None:
     with pytest.raises(ValueError, match="path"):
         encode(UpstreamRequest("GET", path, (), b""))
+
+
+@pytest.mark.parametrize(
+    ("base_url", "target"),
+    [
+        ("http://e:1/v1", "/tokenize"),
+        ("http://e:1/llm/v1", "/llm/tokenize"),
+        ("http://e:1", "/tokenize"),
+    ],
+)
+def test_a_path_may_leave_the_last_segment_of_the_base_url(base_url: str, target: str) -> None:
+    origin = parse_origin(base_url)
+    head = encode_head(UpstreamRequest("POST", "/../tokenize", (), b""), origin.prefix, "")
+    assert head.startswith(f"POST {target} HTTP/1.1\r\n".encode())
