@@ -6,7 +6,8 @@ Closed loops first: as many tasks as the concurrency says, each admits, then set
 again. CPU is user + system time: of the gateway's processes, and of PostgreSQL's own. Then a paced
 load of half of what the closed loops reached: the wait is what `admit` takes. Several processes
 share one database and one pack. PostgreSQL is started for this with `fsync` on and its defaults
-otherwise; without a server it is left out.
+otherwise; without a server it is left out. With limits every one of them is set: slots, minutes and
+tokens of key and environment, and the key's budget.
 """
 
 import asyncio
@@ -26,9 +27,9 @@ import uvloop
 from tests.fakes.postgres_server import NoServerError, PostgresServer, postgres_running
 
 from tollbridge.access.keys import REQUEST_ID_ENTROPY_BYTES, mint_request_id
-from tollbridge.app.ports import Grant
+from tollbridge.app.ports import Grant, KeyInfo
 from tollbridge.ledger.audit import audit
-from tollbridge.ledger.model import Admission, Hold, Need, Settlement
+from tollbridge.ledger.model import UNLIMITED, Admission, Hold, Limits, Need, Settlement
 from tollbridge.storage.database import Database
 from tollbridge.storage.postgres import PostgresStore
 from tollbridge.storage.sqlite import SqliteStore
@@ -38,12 +39,14 @@ from tollbridge.usage import Provenance, TokenUsage
 NEED = Need(MicroCredits(1_000), MicroCredits(10), Tokens(1_000), Tokens(16))
 KEY = KeyId("key_0123456789abcdef01234567")
 MODEL = "hy3-preview"
+WIDE = Limits(concurrency=10_000, requests_per_minute=10**9, tokens_per_minute=10**12)
 Store = SqliteStore | PostgresStore
 
 CLOSED = (
-    # processes, concurrency, environments
-    *((1, 1, 1), (1, 8, 1), (1, 64, 1), (1, 256, 1), (3, 64, 1)),
-    *((1, 64, 64), (1, 256, 1_000), (3, 128, 1_000)),
+    # processes, concurrency, environments, limits
+    *((1, 1, 1, False), (1, 8, 1, False), (1, 64, 1, False), (1, 256, 1, False)),
+    *((1, 64, 1, True), (3, 64, 1, False)),
+    *((1, 64, 64, False), (1, 256, 1_000, False), (3, 128, 1_000, False)),
 )
 PACED = ((1, 1), (1, 1_000))
 """Processes and environments."""
@@ -54,6 +57,7 @@ class Load(NamedTuple):
     processes: int
     concurrency: int
     environments: int
+    limited: bool
     requests: int
 
 
@@ -61,11 +65,25 @@ def now() -> Millis:
     return Millis(time.time_ns() // 1_000_000)
 
 
-async def prepare(database: Database, environments: int) -> None:
+async def prepare(database: Database, environments: int, *, limited: bool = False) -> None:
     store = database.open()
     for number in range(environments):
         env_id = EnvId(f"env-{number}")
         await store.create_environment(env_id, "bench", now())
+        if limited:
+            await store.add_key(
+                KeyInfo(
+                    key_id=KeyId(f"{KEY}-{number}"),
+                    env_id=env_id,
+                    name="",
+                    hint="",
+                    created_at=now(),
+                    expires_at=None,
+                    revoked_at=None,
+                    budget=MicroCredits(10**15),
+                ),
+                number.to_bytes(32),
+            )
         await store.grant(
             Grant(
                 env_id=env_id,
@@ -79,8 +97,10 @@ async def prepare(database: Database, environments: int) -> None:
     await store.close("prepare")
 
 
-async def request(store: Store, env_id: EnvId, number: int) -> float:
+async def request(store: Store, environment: int, number: int, *, limited: bool = False) -> float:
     """One request; returns how long its admission took, in seconds."""
+    env_id, key_id = EnvId(f"env-{environment}"), KeyId(f"{KEY}-{environment}")
+    limits = WIDE if limited else UNLIMITED
     started = now()
     begun = time.perf_counter()
     request_id = mint_request_id(started, os.urandom(REQUEST_ID_ENTROPY_BYTES))
@@ -88,8 +108,8 @@ async def request(store: Store, env_id: EnvId, number: int) -> float:
         Admission(
             request_id=request_id,
             env_id=env_id,
-            key_id=KEY,
-            generation=1,
+            key_id=key_id,
+            generation=2 if limited else 1,
             model=MODEL,
             need=NEED,
             worker_id=str(os.getpid()),
@@ -97,6 +117,9 @@ async def request(store: Store, env_id: EnvId, number: int) -> float:
             client_protocol="chat",
             stream=True,
             price_version="0123456789ab",
+            limits=limits,
+            key_limits=limits,
+            key_budgeted=limited,
         )
     )
     waited = time.perf_counter() - begun
@@ -105,7 +128,7 @@ async def request(store: Store, env_id: EnvId, number: int) -> float:
         Settlement(
             request_id=request_id,
             env_id=env_id,
-            key_id=KEY,
+            key_id=key_id,
             model=MODEL,
             upstream="hunyuan",
             client_protocol="chat",
@@ -129,9 +152,8 @@ async def closed_loops(database: Database, load: Load) -> tuple[float, float, fl
     ids = itertools.count()
 
     async def client(index: int) -> None:
-        env_id = EnvId(f"env-{index % load.environments}")
         while (number := next(ids)) < load.requests:
-            await request(store, env_id, number)
+            await request(store, index % load.environments, number, limited=load.limited)
 
     cpu, wall = time.process_time(), time.perf_counter()
     await asyncio.gather(*map(client, range(load.concurrency)))
@@ -152,8 +174,7 @@ async def paced(database: Database, environments: int, per_second: float) -> lis
         due = begin + number / per_second
         if (delay := due - loop.time()) > 0:
             await asyncio.sleep(delay)
-        env_id = EnvId(f"env-{number * 7919 % environments}")
-        tasks.append(loop.create_task(request(store, env_id, number)))
+        tasks.append(loop.create_task(request(store, number * 7919 % environments, number)))
     waits = sorted(1000 * wait for wait in await asyncio.gather(*tasks))
     await store.close(str(os.getpid()))
     return waits[len(waits) // 10 :]  # the first tenth warms up
@@ -171,7 +192,7 @@ def run_paced(
 
 def measure(engine: str, database: Database, load: Load, server: PostgresServer | None) -> float:
     """Print a row; returns requests per second."""
-    asyncio.run(prepare(database, load.environments))
+    asyncio.run(prepare(database, load.environments, limited=load.limited))
     results: Queue[tuple[float, float, float]] = multiprocessing.Queue()
     workers = [
         multiprocessing.Process(target=run, args=(database, load, results))
@@ -194,6 +215,7 @@ def measure(engine: str, database: Database, load: Load, server: PostgresServer 
     together = sum(count for *_, count in measured) / load.processes
     print(
         f"{engine:>8}  {load.processes:>9}  {load.concurrency:>11}  {load.environments:>12}"
+        f"  {'all' if load.limited else 'none':>6}"
         f"  {cpu:>14.0f}  {server_cpu / total * 1e6:>13.0f}  {rate:>10.0f}  {together:>19.1f}",
         flush=True,
     )
@@ -226,13 +248,13 @@ def main() -> None:
 def bench(
     engine: str, requests: int, server: PostgresServer | None, fresh: Iterator[Database]
 ) -> None:
-    print("  engine  processes  concurrency  environments  CPU us/request  server us/req."
+    print("  engine  processes  concurrency  environments  limits  CPU us/request  server us/req."
           "  requests/s  commands per commit")  # fmt: skip
     best: dict[int, float] = {}
-    for processes, concurrency, environments in CLOSED:
-        load = Load(processes, concurrency, environments, requests)
+    for processes, concurrency, environments, limited in CLOSED:
+        load = Load(processes, concurrency, environments, limited, requests)
         rate = measure(engine, next(fresh), load, server)
-        if processes == 1:
+        if processes == 1 and not limited:
             best[environments] = max(best.get(environments, 0.0), rate)
     for _, environments in PACED:
         database = next(fresh)
