@@ -14,3 +14,15 @@ def postgres() -> Iterator[PostgresServer]:
             yield server
     except NoServerError as error:
         pytest.skip(f"PostgreSQL is left out: {error}")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How long the storm lasts."""
+    parser.addoption("--storm-seconds", type=float, default=15.0, help="length of tests/storm")
+
+
+@pytest.fixture
+def storm_seconds(request: pytest.FixtureRequest) -> float:
+    """How long the storm lasts."""
+    seconds: float = request.config.getoption("--storm-seconds")
+    return seconds
