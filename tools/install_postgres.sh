@@ -23,6 +23,7 @@ if ! have_server && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     mkdir -p /etc/postgresql-common
     [ -e /etc/postgresql-common/createcluster.conf ] ||
         echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf
-    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql </dev/null || true
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+        -o Dpkg::Options::=--force-confold postgresql </dev/null || true
 fi
 have_server || leave_out "there is no PostgreSQL server; install the package postgresql, 13 or newer"

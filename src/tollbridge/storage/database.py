@@ -87,7 +87,8 @@ class Database:
             StoreUnavailableError: it cannot be reached or changed.
         """
         if not self.url:
-            self.data.mkdir(parents=True, exist_ok=True)
+            if not dry_run:
+                self.data.mkdir(parents=True, exist_ok=True)
             return sqlite.migrate_file(self.path, dry_run=dry_run)
         with _driver():
             from tollbridge.storage import postgres_migrations  # noqa: PLC0415  an extra

@@ -83,7 +83,7 @@ def unavailable(error: BaseException) -> StoreUnavailableError:
     if isinstance(error, asyncpg.UndefinedTableError | asyncpg.UndefinedColumnError):
         message = "the database lacks Tollbridge's schema; run `tollbridge db migrate`"
     else:
-        message = f"the database is away: {error or type(error).__name__}"
+        message = f"the database is away: {str(error) or type(error).__name__}"
     away = StoreUnavailableError(message)
     away.__cause__ = error
     return away

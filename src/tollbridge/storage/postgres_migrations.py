@@ -16,13 +16,15 @@ async def version(connection: Connection) -> int:
     Raises:
         SchemaVersionError: the database is another program's.
     """
-    if await connection.fetchval("SELECT to_regclass('schema_version') IS NOT NULL"):
-        return int(await connection.fetchval("SELECT max(version) FROM schema_version"))
-    if await connection.fetchval(
-        "SELECT EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = current_schema())"
-    ):
+    # One statement: another process may be migrating.
+    tables = await connection.fetch(
+        "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
+    )
+    if not tables:
+        return 0
+    if ("schema_version",) not in map(tuple, tables):
         raise SchemaVersionError("this is a database of another program")
-    return 0
+    return int(await connection.fetchval("SELECT max(version) FROM schema_version"))
 
 
 async def version_of(dsn: str) -> int:
