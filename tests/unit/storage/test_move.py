@@ -63,7 +63,9 @@ def test_a_whole_ledger_moves(source: Path, postgres: PostgresServer) -> None:
 async def goes_on(dsn: str) -> None:
     store = PostgresStore(dsn)
     assert await store.settle(settlement("r2", 40, key_id=KeyId("key_1"))) == Settled(40, 0)
-    assert isinstance(await store.admit(admission("r3", need(5, 1), generation=3)), Hold)
+    assert isinstance(
+        await store.admit(admission("r3", need(5, 1), generation=3, key_budgeted=True)), Hold
+    )
     packs = await store.packs(ENV)
     assert (packs[0].available, packs[0].spent) == (0, 70)
     await store.close("worker-2")
