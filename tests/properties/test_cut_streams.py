@@ -4,6 +4,8 @@ However the bytes come, the client gets the same; a stream that ends before its 
 the client's words, and nothing ever raises.
 """
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -117,7 +119,5 @@ def test_the_decoder_gives_the_same_events_however_its_bytes_are_cut(
     expected = [*whole.feed(data), *whole.close()]
     decoder = SSEDecoder()
     edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
-    events = [
-        event for a, b in zip(edges, edges[1:], strict=False) for event in decoder.feed(data[a:b])
-    ]
+    events = [event for a, b in itertools.pairwise(edges) for event in decoder.feed(data[a:b])]
     assert [*events, *decoder.close()] == expected

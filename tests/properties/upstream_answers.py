@@ -1,5 +1,6 @@
 """Random answers of upstreams, in both vocabularies, as streams and as what they add up to."""
 
+import itertools
 import json
 from typing import Any, NamedTuple
 
@@ -205,7 +206,7 @@ def relayed(bridge: Bridge, data: bytes, cuts: list[int]) -> bytes:
     """What a client gets of a stream whose bytes come in these pieces."""
     stream = bridge.stream()
     edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-    sent = [stream.feed(data[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
+    sent = [stream.feed(data[a:b]) for a, b in itertools.pairwise(edges)]
     return b"".join(sent) + stream.close()
 
 

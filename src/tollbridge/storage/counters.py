@@ -3,15 +3,11 @@
 Only what an admission's limits ask for is read; each is read once for all commands of a batch.
 """
 
-import sqlite3
-from collections.abc import Mapping
-
 from tollbridge.ledger.limits import Full, Window, correct, enter, is_rated, minute_of
 from tollbridge.ledger.machine import Budget
 from tollbridge.ledger.model import Admission, Limits, Refusal
+from tollbridge.storage.session import Row, Session
 from tollbridge.units import EnvId, KeyId, MicroCredits, Millis
-
-Row = tuple[str | int | None, ...]
 
 ENVIRONMENT = KeyId("")
 """Stands for the environment as a whole where a key is named."""
@@ -20,12 +16,10 @@ ENVIRONMENT = KeyId("")
 class Counters:
     """The counters of the environments that a batch touches."""
 
-    def __init__(self, connection: sqlite3.Connection, queries: Mapping[str, str]) -> None:
-        self._connection = connection
-        self._queries = queries
-        self._open: dict[tuple[EnvId, KeyId], int] = {}
-        self._moves: dict[tuple[EnvId, KeyId], int] = {}
-        """What began and ended in this batch, until the others are counted."""
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._moves: dict[EnvId, dict[KeyId, int]] = {}
+        self._open: dict[EnvId, dict[KeyId, int]] = {}
         self._windows: dict[tuple[EnvId, KeyId], Window | None] = {}
         self._changed_windows: dict[tuple[EnvId, KeyId], Window] = {}
         self._budgets: dict[tuple[EnvId, KeyId], Budget | None] = {}
@@ -33,13 +27,13 @@ class Counters:
 
     def slot_refusal(self, admission: Admission) -> Refusal | None:
         """Whether a slot is free."""
-        env_id, key_id = admission.env_id, admission.key_id
-        limit = admission.key_limits.concurrency
-        if limit and self._under_way((env_id, key_id)) >= limit:
-            return Refusal.KEY_CONCURRENCY
-        limit = admission.limits.concurrency
-        if limit and self._under_way((env_id, ENVIRONMENT)) >= limit:
-            return Refusal.CONCURRENCY
+        key_limit, limit = admission.key_limits.concurrency, admission.limits.concurrency
+        if key_limit or limit:
+            under_way = self._under_way(admission.env_id)
+            if key_limit and under_way.get(admission.key_id, 0) >= key_limit:
+                return Refusal.KEY_CONCURRENCY
+            if limit and sum(under_way.values()) >= limit:
+                return Refusal.CONCURRENCY
         return None
 
     def enter_minute(self, admission: Admission, tokens: int) -> Refusal | None:
@@ -76,7 +70,7 @@ class Counters:
         """None: the key has none."""
         key = (env_id, key_id)
         if key not in self._budgets:
-            found = self._connection.execute(self._queries["budget"], key).fetchone()
+            found = self._session.row("budget", *key)
             self._budgets[key] = None if found is None else Budget(*found)
         return self._budgets[key]
 
@@ -93,11 +87,10 @@ class Counters:
 
     def count(self, env_id: EnvId, key_id: KeyId, change: int) -> None:
         """An exchange begins (1) or ends (-1); its row is written at the end of the batch."""
-        for key in ((env_id, key_id), (env_id, ENVIRONMENT)):
-            if key in self._open:
-                self._open[key] += change
-            else:
-                self._moves[key] = self._moves.get(key, 0) + change
+        moves = self._open.get(env_id)
+        if moves is None:
+            moves = self._moves.setdefault(env_id, {})
+        moves[key_id] = moves.get(key_id, 0) + change
 
     def rows(self) -> tuple[tuple[str, list[Row]], ...]:
         """What has to be written, by statement."""
@@ -118,15 +111,17 @@ class Counters:
             ),
         )
 
-    def _under_way(self, key: tuple[EnvId, KeyId]) -> int:
-        under_way = self._open.get(key)
+    def _under_way(self, env_id: EnvId) -> dict[KeyId, int]:
+        under_way = self._open.get(env_id)
         if under_way is None:
-            found = self._connection.execute(self._queries["open_exchanges"], key).fetchone()
-            under_way = self._open[key] = found[0] + self._moves.pop(key, 0)
+            found = self._session.rows("open_exchanges", env_id)
+            under_way = self._open[env_id] = dict(found)
+            for key_id, change in self._moves.pop(env_id, {}).items():
+                under_way[key_id] = under_way.get(key_id, 0) + change
         return under_way
 
     def _window(self, key: tuple[EnvId, KeyId]) -> Window | None:
         if key not in self._windows:
-            found = self._connection.execute(self._queries["window"], key).fetchone()
+            found = self._session.row("window", *key)
             self._windows[key] = None if found is None else Window(*found)
         return self._windows[key]
