@@ -13,9 +13,10 @@ export PYTHONUNBUFFERED = 1
 
 BIN := .venv/bin
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --require-hashes
-CODE := src tests bench tools
+CODE := src tests bench tools fuzz
+SECONDS ?= 30
 
-.PHONY: help serve test check format bench lock clean
+.PHONY: help serve test check format bench fuzz lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -23,6 +24,7 @@ help:
 	@echo "make check   format, lint, types, imports and the fast tests: under a minute"
 	@echo "make test    install what tests need and run all of them"
 	@echo "make bench   CPU per request and per chunk (ARGS='--quick' for 20 seconds)"
+	@echo "make fuzz    look for inputs that break a decoder (SECONDS=30 for each; ARGS='sse asks')"
 	@echo "make format  format and fix what can be fixed"
 	@echo "make lock    renew the lock files (needs uv; LOCK_FLAGS=--upgrade takes newer versions)"
 
@@ -34,7 +36,7 @@ check: .venv/.dev
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m pytest -m "not slow" --ignore=tests/e2e
+	$(BIN)/python -m pytest -n 2 -m "not slow" --ignore=tests/e2e
 
 test: .venv/.dev .test-env/anthropic-previous/.done .test-env/openai-previous/.done node-packages \
 		postgres-server
@@ -42,6 +44,9 @@ test: .venv/.dev .test-env/anthropic-previous/.done .test-env/openai-previous/.d
 
 bench: .venv/.dev
 	$(BIN)/python -m bench.run $(ARGS)
+
+fuzz: .venv/.dev
+	PYTHONPATH=. $(BIN)/python -m fuzz --seconds $(SECONDS) $(ARGS)
 
 format: .venv/.dev
 	$(BIN)/ruff format $(CODE)

@@ -19,6 +19,7 @@ from tollbridge.app.gateway import Gateway
 from tollbridge.app.ports import ModelServer, Store
 from tollbridge.app.pulse import Pulse
 from tollbridge.app.settlement import Settler
+from tollbridge.app.vault import MemoryVault
 from tollbridge.config import (
     DEMO_UPSTREAM,
     AlertsConfig,
@@ -157,6 +158,7 @@ def build_gateway(settings: Settings) -> Gateway:
         store=store,
         servers=build_servers(config, settings.demo_pace_ms),
         observer=observer,
+        vault=MemoryVault(),
         pulse=Pulse(store, settler, observer, worker_id, clock, alerter),
         settler=settler,
         clock=clock,

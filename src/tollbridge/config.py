@@ -16,6 +16,10 @@ from tollbridge.units import ALERT_LEVELS_DEFAULT, BODY_BYTES_MAX_DEFAULT
 Protocol = Literal["messages", "chat"]
 """A wire protocol: Anthropic Messages or OpenAI Chat Completions."""
 
+SystemMessages = Literal["keep", "merge", "user"]
+"""Where a system message in the middle of a conversation goes: it keeps its place, is merged into
+the first one, or becomes marked text of the user turn before it."""
+
 DIALECTS = (
     "anthropic", "openai", "deepseek", "hunyuan", "qwen", "kimi", "glm",
     "vllm", "sglang", "ollama", "llama.cpp", "openrouter", "generic",
@@ -131,6 +135,8 @@ class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     context_window: _AtLeastOne = 256_000
     output_limit: _AtLeastOne = 32_000
     price: PriceConfig = PriceConfig()
+    system_messages: SystemMessages | None = None
+    """None: as the dialect of the upstream has it."""
     tokenizer: str = ""
     """A `tokenizer.json`, relative to this file: counts prompts where the upstream does not."""
     on_by_default: bool = False

@@ -37,6 +37,8 @@ class ErrorCode(enum.Enum):
     CONCURRENCY_EXCEEDED = enum.auto()
     RATE_EXCEEDED = enum.auto()
     UPSTREAM_REFUSED = enum.auto()
+    SCHEMA_REFUSED = enum.auto()
+    THINKING_LOST = enum.auto()
     UPSTREAM_CREDENTIAL = enum.auto()
     UPSTREAM_MODEL_MISSING = enum.auto()
     UPSTREAM_RATE_LIMITED = enum.auto()
@@ -156,6 +158,18 @@ PROBLEMS: dict[ErrorCode, Problem] = {
         True,
     ),
     ErrorCode.UPSTREAM_REFUSED: Problem(
+        "AI_MODEL_REQUEST_FAILED", 400, _INVALID, 400, _INVALID, None, False
+    ),
+    ErrorCode.SCHEMA_REFUSED: Problem(
+        "AI_MODEL_REQUEST_FAILED",
+        400,
+        _INVALID,
+        400,
+        _INVALID,
+        "invalid_function_parameters",
+        False,
+    ),
+    ErrorCode.THINKING_LOST: Problem(
         "AI_MODEL_REQUEST_FAILED", 400, _INVALID, 400, _INVALID, None, False
     ),
     ErrorCode.UPSTREAM_CREDENTIAL: Problem(

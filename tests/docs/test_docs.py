@@ -3,6 +3,8 @@
 import ast
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,3 +90,10 @@ def test_python_and_json_examples_parse():
 
 def test_changelog_has_a_place_for_the_next_change():
     assert "\n## Unreleased\n" in (ROOT / "CHANGELOG.md").read_text()
+
+
+@pytest.mark.parametrize("tool", ["error_table", "translation_table"])
+def test_generated_pages_are_up_to_date(tool: str):
+    command = [sys.executable, str(ROOT / "tools" / f"{tool}.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -140,6 +140,7 @@ class RecordingObserver:
         self.ended: list[tuple[Settlement, int, str | None]] = []
         self.refused: list[GatewayError] = []
         self.troubles: list[tuple[str, BaseException]] = []
+        self.unknowns: list[tuple[str, str]] = []
         self.alerts: list[Alert] = []
 
     def exchange_ended(self, settlement: Settlement, status: int, error: str | None) -> None:
@@ -147,6 +148,9 @@ class RecordingObserver:
 
     def request_refused(self, request_id: str, protocol: str, error: GatewayError) -> None:
         self.refused.append(error)
+
+    def unknown(self, kind: str, name: str) -> None:
+        self.unknowns.append((kind, name))
 
     def pack_reached(self, alert: Alert) -> None:
         self.alerts.append(alert)

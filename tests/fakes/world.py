@@ -31,6 +31,7 @@ from tollbridge.app.ports import (
 )
 from tollbridge.app.pulse import Pulse
 from tollbridge.app.settlement import Settler
+from tollbridge.app.vault import MemoryVault
 from tollbridge.config import Config, parse_config
 from tollbridge.errors import GatewayError
 from tollbridge.ledger.audit import AuditReport, audit
@@ -53,6 +54,14 @@ protocol = "messages"
 [upstreams.talk]
 base_url = "http://talk.test"
 protocol = "chat"
+[upstreams.claude]
+base_url = "http://claude.test"
+protocol = "messages"
+dialect = "anthropic"
+[upstreams.picky]
+base_url = "http://picky.test"
+protocol = "chat"
+dialect = "openai"
 [models.m]
 targets = [{upstream = "one"}, {upstream = "two"}]
 [models.single]
@@ -61,6 +70,11 @@ targets = [{upstream = "one"}]
 targets = [{upstream = "talk"}]
 [models.off]
 targets = [{upstream = "one"}]
+[models.kept]
+targets = [{upstream = "claude"}]
+[models.picky]
+targets = [{upstream = "picky"}]
+system_messages = "merge"
 """
 PATIENCE_S = 20
 
@@ -76,7 +90,7 @@ class World:
         self.observer = RecordingObserver()
         self.settler = Settler(self.store, self.observer, MemorySpool())
         self.pulse = Pulse(self.store, self.settler, self.observer, "worker-1", lambda: self.now)
-        self.servers = {name: ScriptedServer() for name in ("one", "two", "talk")}
+        self.servers = {name: ScriptedServer() for name in self.config.upstreams}
         self.exchanges: list[Exchange] = []
         self.gateway = Gateway(
             config=self.config,
@@ -86,6 +100,7 @@ class World:
             store=self.store,
             servers=self.servers,
             observer=self.observer,
+            vault=MemoryVault(),
             pulse=self.pulse,
             settler=self.settler,
             clock=lambda: self.now,

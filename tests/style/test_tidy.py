@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "tollbridge"
-CODE_FOLDERS = ("src", "tests", "bench", "tools")
+CODE_FOLDERS = ("src", "tests", "bench", "tools", "fuzz")
 
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 70

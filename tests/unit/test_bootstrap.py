@@ -12,13 +12,14 @@ from tollbridge.bootstrap import (
     Settings,
     build_gateway,
     build_servers,
+    build_webhook,
     clock,
     load_worker,
     open_store,
     read_config,
     read_seal_key,
 )
-from tollbridge.config import ConfigError, parse_config
+from tollbridge.config import AlertsConfig, ConfigError, parse_config
 from tollbridge.storage.database import DATABASE_NAME
 
 TEXT = """
@@ -147,3 +148,19 @@ def test_a_tokenizer_is_looked_for_beside_the_file(tmp_path: Path):
     path.write_text('[models.m]\ntargets = [{upstream = "demo"}]\ntokenizer = "t/tokenizer.json"\n')
     with pytest.raises(ConfigError, match=r'models\."m"\.tokenizer: there is no file'):
         read_config(path, {})
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("https://hooks.test/a/b?c=d", "/a/b?c=d"),
+        ("http://hooks.test:8080", "/"),
+    ],
+)
+def test_the_webhook_of_alerts(url, path):
+    webhook = build_webhook(AlertsConfig(webhook=url, secret="s3cret"))
+    assert (webhook.path, webhook.secret) == (path, b"s3cret")
+
+
+def test_without_a_webhook_the_log_is_enough():
+    assert build_webhook(AlertsConfig()) is None

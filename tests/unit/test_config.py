@@ -86,6 +86,19 @@ def test_a_secret_is_in_no_repr_and_no_message():
         (model("[models.m.price]\ninput = 0.0000001"), 'models."m".price.input'),
         (model("[models.m.price]\ninput = 1001"), 'models."m".price.input'),
         (model("[models.m.price]\ncache_read = inf"), 'models."m".price.cache_read'),
+        (
+            model("[models.m.price]\ntiers = [{above = 9}, {above = 9}]"),
+            'models."m".price.tiers[1].above',
+        ),
+        (model("[models.m.price]\ntiers = [{above = 0}]"), 'models."m".price.tiers[0].above'),
+        (
+            model("[models.m.price]\ntiers = [{above = 9, output = -1}]"),
+            'models."m".price.tiers[0].output',
+        ),
+        ("[alerts]\nlevels = [0]", "alerts.levels"),
+        ("[alerts]\nlevels = [101]", "alerts.levels"),
+        ('[alerts]\nwebhook = "ftp://x"', "alerts.webhook"),
+        ('[alerts]\nwebhook = "https://x.test/y"', "alerts.secret"),
         (model("[models.m.price]\ncache_write = nan"), 'models."m".price.cache_write'),
     ],
 )
@@ -101,3 +114,15 @@ def test_known_dialects():
 def test_weights_of_the_default_price_are_finite():
     price = ModelConfig(targets=()).price
     assert all(math.isfinite(weight) for weight in (price.input, price.cache_read, price.output))
+
+
+def test_tiers_and_alerts():
+    config = parse_config(
+        model("[models.m.price]\ntiers = [{above = 16000, input = 2.0}]")
+        + '[alerts]\nlevels = [90]\nwebhook = "env:HOOK"\nsecret = "env:KEY"',
+        {"HOOK": "https://x.test/s3cret", "KEY": "s3cret"},
+    )
+    (tier,) = config.models["m"].price.tiers
+    assert (tier.above, tier.input, tier.output) == (16_000, 2.0, None)
+    assert (config.alerts.levels, config.alerts.webhook) == ((90,), "https://x.test/s3cret")
+    assert "s3cret" not in repr(config)

@@ -24,7 +24,9 @@ from tollbridge.access.keys import hash_key
 from tollbridge.app.admission import admission, identify, ledger_away, refused
 from tollbridge.app.gateway import Gateway
 from tollbridge.app.ports import Call, Client, KeyRecord, StoreUnavailableError, UpstreamReply
-from tollbridge.app.relay import Relay, from_upstream, linger, read_error, read_whole
+from tollbridge.app.recollection import keep, recall
+from tollbridge.app.relay import Relay, from_upstream, gather, linger, read_error, read_whole
+from tollbridge.app.request_writer import write_request
 from tollbridge.config import Protocol
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.ledger.model import Checkpoint, Hold, Refusal, Settlement
@@ -32,12 +34,15 @@ from tollbridge.ledger.tariff import Outcome, charge, delivered
 from tollbridge.routing.catalog import Model, Target
 from tollbridge.routing.plan import plan
 from tollbridge.translate.asks import read_ask
-from tollbridge.translate.bridge import Ask, Bridge, Identity, Reply, StreamBridge, UpstreamTerms
+from tollbridge.translate.bridge import Ask, Bridge, Identity, Reply, StreamBridge
 from tollbridge.translate.failures import error_status, failure_from_upstream
 from tollbridge.translate.pairs import open_bridge
 from tollbridge.translate.usage_tap import UsageTap
 from tollbridge.units import RESPONSE_BYTES_MAX, EnvId, RequestId, Tokens
 from tollbridge.usage import TokenUsage
+
+NO_STREAM = ("application/json", "text/html")
+"""Types of bodies that are an error, or an error page, where a stream was asked for."""
 
 ADMIT_TRIES = 5
 """How often an admission is decided anew because the environment changed under it."""
@@ -82,6 +87,9 @@ class Exchange:
         self._body = b""
         self._gone = False
         self._interrupted = False
+        self._sent = b""
+        self._refusal: GatewayError | None = None
+        """Of the last attempt, whose body was `_sent`."""
         self._task: asyncio.Task[object] | None = None
         self._target: Target | None = None
         self._bridge: Bridge | None = None
@@ -210,6 +218,10 @@ class Exchange:
     # 5 attempt, 6 send
 
     async def _attempt(self) -> None:
+        self._body = await recall(
+            self._gateway.vault, self._record.env_id, self._inbound.protocol, self._ask,
+            self._body, self._started_at,
+        )  # fmt: skip
         attempts = plan(self._model.targets)
         target = next(attempts)
         while True:
@@ -218,33 +230,47 @@ class Exchange:
             except GatewayError as error:
                 if self._relay.delivered:
                     raise
+                self._refusal = error
                 try:
                     target = attempts.send(error)
                 except StopIteration:
                     raise error from None
 
     async def _try(self, target: Target) -> None:
-        inbound, ask = self._inbound, self._ask
+        gateway, inbound, ask = self._gateway, self._inbound, self._ask
         bridge = open_bridge(inbound.protocol, target.protocol, ask, self._body, self._identity)
-        self._target, self._bridge, self._stream = target, bridge, None
+        self._bridge, self._stream, self._reply = bridge, None, bridge.local()
         self._tap = UsageTap()
-        body = bridge.request(UpstreamTerms(target.model, target.dialect, self._hold.output_tokens))
-        call = Call(PATHS[target.protocol], body, ask.stream, inbound.headers, bridge.pin_version)
-        reply = await from_upstream(self._gateway.servers[target.upstream].send(call))
+        if self._reply is not None:
+            return
+        self._target = target
+        body = write_request(bridge, target, self._hold.output_tokens, inbound.headers)
+        if target.avoid is not None and body == self._sent and self._refusal is not None:
+            raise self._refusal  # there is nothing to leave out
+        self._sent = body
+        stream = ask.stream or bridge.gathers
+        call = Call(PATHS[target.protocol], body, stream, inbound.headers, bridge.pin_version)
+        reply = await from_upstream(gateway.servers[target.upstream].send(call))
         try:
             # 7 relay
             if reply.status != 200:
                 raise await self._failure(target, reply)
-            if not ask.stream:
+            if not stream:
                 whole = await from_upstream(read_whole(reply, RESPONSE_BYTES_MAX))
                 self._tap.whole(whole)
                 self._reply = bridge.reply(whole)
-                return
-            if reply.headers.get("content-type", "").startswith("application/json"):
+            elif reply.headers.get("content-type", "").startswith(NO_STREAM):
                 raise await self._failure(target, reply)
-            self._stream = bridge.stream()
-            await self._relay.stream(reply, self._stream, self._tap)
-            await linger(reply)
+            elif bridge.gathers:
+                self._stream = answer = bridge.gather()
+                self._reply = await gather(reply, answer, self._tap)
+            else:
+                self._stream = bridge.stream()
+                await self._relay.stream(reply, self._stream, self._tap)
+            if (tap := self._reply or self._stream) is not None:
+                await keep(gateway.vault, self._record.env_id, tap.kept, gateway.clock())
+            if ask.stream and not (self._stream and self._stream.stopped_early):
+                await linger(reply)
         finally:
             reply.abort()
 
@@ -293,6 +319,8 @@ class Exchange:
         try:
             settled = await gateway.settler.settle(settlement)
         finally:
+            for kind, name in self._bridge.unknown.names() if self._bridge else ():
+                gateway.observer.unknown(kind, name)
             code = failure.code.name if failure else None
             gateway.observer.exchange_ended(settlement, status, code)
         return settled.amount if settled else None
@@ -301,7 +329,8 @@ class Exchange:
         """What the upstream reported so far, and our own count."""
         tap: StreamBridge | Reply | None = self._stream or self._reply
         counted = TokenUsage(
-            input=self._ask.input_estimate, output=tap.counted_output if tap else 0
+            input=self._ask.input_estimate if self._target else 0,
+            output=tap.counted_output if tap else 0,
         )
         return (tap.usage if tap else None), counted
 

@@ -4,7 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tollbridge.app.directory import Directory
-from tollbridge.app.ports import AccountStore, Clock, CountText, Entropy, ModelServer, Observer
+from tollbridge.app.ports import (
+    AccountStore,
+    Clock,
+    CountText,
+    Entropy,
+    ModelServer,
+    Observer,
+    Vault,
+)
 from tollbridge.app.pulse import Pulse
 from tollbridge.app.settlement import Settler
 from tollbridge.config import Config
@@ -24,6 +32,7 @@ class Gateway:
     store: AccountStore
     servers: Mapping[str, ModelServer]
     observer: Observer
+    vault: Vault
     pulse: Pulse
     settler: Settler
     clock: Clock

@@ -40,6 +40,7 @@ from tollbridge.ledger.model import (
     Settled,
     Settlement,
 )
+from tollbridge.translate.bridge import Kept
 from tollbridge.units import EnvId, KeyId, MicroCredits, Millis, PackId, RequestId
 
 __all__ = [
@@ -330,6 +331,21 @@ class Client(Protocol):
         """Stop watching."""
 
 
+class Vault(Protocol):
+    """Keeps for a while, between two requests, thinking that clients do not send back."""
+
+    def may_hold(self, env_id: EnvId) -> bool:
+        """Whether it is worth asking; a vault that is shared says yes."""
+
+    async def keep(self, env_id: EnvId, kept: Kept, now: Millis) -> None:
+        """Keep a turn's thinking, if there is room for it. Never raises."""
+
+    async def recall(
+        self, env_id: EnvId, call_ids: Sequence[str], now: Millis
+    ) -> Mapping[str, bytes]:
+        """What is kept of these calls: the blocks of `Kept` by call id. Never raises."""
+
+
 class Observer(Protocol):
     """Told of every exchange's end, for logs and metrics. Never raises."""
 
@@ -338,6 +354,9 @@ class Observer(Protocol):
 
     def request_refused(self, request_id: str, protocol: str, error: GatewayError) -> None:
         """One call for each request that was refused before it was admitted."""
+
+    def unknown(self, kind: str, name: str) -> None:
+        """One call for each name in an exchange that the vocabularies do not know."""
 
     def pack_reached(self, alert: Alert) -> None:
         """One call for each level of a pack, by the worker that delivers the alert."""

@@ -9,11 +9,11 @@ from tollbridge.app.ports import Client, UpstreamError, UpstreamReply, UpstreamT
 from tollbridge.app.pulse import Pulse
 from tollbridge.config import Protocol
 from tollbridge.errors import ErrorCode, GatewayError
-from tollbridge.translate.bridge import StreamBridge
+from tollbridge.translate.bridge import GatheredAnswer, Reply, StreamBridge
 from tollbridge.translate.failures import stream_error
 from tollbridge.translate.relay import PING
 from tollbridge.translate.usage_tap import UsageTap
-from tollbridge.units import ERROR_BODY_BYTES_MAX, RequestId
+from tollbridge.units import ERROR_BODY_BYTES_MAX, RESPONSE_BYTES_MAX, RequestId
 from tollbridge.wire.sse import COMMENT_HEARTBEAT
 
 T = TypeVar("T")
@@ -131,11 +131,31 @@ async def read_whole(reply: UpstreamReply, bytes_max: int) -> bytes:
     while data := await reply.read():
         size += len(data)
         if size > bytes_max:
-            raise GatewayError(
-                ErrorCode.UPSTREAM_FAILED, f"The model's answer is larger than {bytes_max} bytes."
-            )
+            raise _too_large(bytes_max)
         parts.append(data)
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def gather(reply: UpstreamReply, answer: GatheredAnswer, tap: UsageTap) -> Reply:
+    """One answer out of an upstream's stream.
+
+    Raises:
+        GatewayError: the stream broke off, told an error, or is larger than `RESPONSE_BYTES_MAX`.
+    """
+    size = 0
+    while not answer.finished:
+        data = await from_upstream(reply.read())
+        tap.feed(data)
+        size += len(data)
+        if size > RESPONSE_BYTES_MAX:
+            raise _too_large(RESPONSE_BYTES_MAX)
+        if data:
+            answer.feed(data)
+        else:
+            answer.close()
+        if answer.failure is not None:
+            raise answer.failure
+    return answer.reply()
 
 
 async def read_error(reply: UpstreamReply) -> bytes:
@@ -155,6 +175,12 @@ async def linger(reply: UpstreamReply) -> None:
                 continue
     except (TimeoutError, UpstreamError):
         reply.abort()
+
+
+def _too_large(bytes_max: int) -> GatewayError:
+    return GatewayError(
+        ErrorCode.UPSTREAM_FAILED, f"The model's answer is larger than {bytes_max} bytes."
+    )
 
 
 def _broken(error: UpstreamError) -> GatewayError:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from tollbridge.config import DEMO_UPSTREAM, Config, Protocol
+from tollbridge.config import DEMO_UPSTREAM, Config, Protocol, SystemMessages
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.units import Tokens
 
@@ -21,6 +21,10 @@ class Target(NamedTuple):
     model: str
     protocol: Protocol
     dialect: str
+    system_messages: SystemMessages | None = None
+    """The operator's choice for this model; None: as the dialect has it."""
+    avoid: ErrorCode | None = None
+    """The refusal that this target answered with, and that a second attempt at it avoids."""
 
 
 class Model(NamedTuple):
@@ -53,6 +57,7 @@ class Catalog:
                         target.model or name,
                         upstream.protocol if upstream else "messages",
                         upstream.dialect if upstream else DEMO_UPSTREAM,
+                        model.system_messages,
                     )
                 )
             models[name] = Model(

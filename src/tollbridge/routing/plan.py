@@ -14,12 +14,20 @@ NOT_ELSEWHERE = frozenset(
 )
 """Failures that are about the request itself: another upstream would say the same."""
 
+AVOIDABLE = frozenset({ErrorCode.SCHEMA_REFUSED, ErrorCode.THINKING_LOST})
+"""Refusals whose cause can be taken out of the request, for a second attempt at the same target."""
+
 Plan = Generator[Target, GatewayError, None]
 
 
 def plan(targets: Sequence[Target]) -> Plan:
-    """Each target once, in order, until one answers or refuses the request as such."""
+    """Each target once, in order, until one answers or refuses the request as such.
+
+    A target whose refusal can be avoided is tried once more.
+    """
     for target in targets:
         error = yield target
+        if error.code in AVOIDABLE:
+            error = yield target._replace(avoid=error.code)
         if error.code in NOT_ELSEWHERE:
             return

@@ -5,6 +5,7 @@ A line holds identifiers, counts and codes. It never holds a key, a prompt or an
 
 import contextlib
 import traceback
+from collections import Counter
 from typing import TextIO
 
 import msgspec
@@ -13,6 +14,10 @@ from tollbridge.app.ports import Alert, Clock
 from tollbridge.errors import GatewayError
 from tollbridge.ledger.model import Settlement
 
+UNKNOWN_NAMES_MAX = 200
+"""Names are of clients' choosing: beyond so many they are counted as `OTHERS` and not logged."""
+OTHERS = "(others)"
+
 _encoder = msgspec.json.Encoder()
 
 
@@ -20,6 +25,8 @@ class LogObserver:
     """Implements `app.ports.Observer`."""
 
     def __init__(self, stream: TextIO, clock: Clock) -> None:
+        self.unknown_names: Counter[tuple[str, str]] = Counter()
+        """How many exchanges used a name that the vocabularies do not know, by (kind, name)."""
         self._stream = stream
         self._clock = clock
 
@@ -62,6 +69,16 @@ class LogObserver:
                 "field": error.field,
             }
         )
+
+    def unknown(self, kind: str, name: str) -> None:
+        """A name that a protocol has grown, or a client has invented: a line for the first time."""
+        key = (kind, name)
+        if key not in self.unknown_names:
+            if len(self.unknown_names) >= UNKNOWN_NAMES_MAX:
+                self.unknown_names[kind, OTHERS] += 1
+                return
+            self._line({"at": self._clock(), "event": "unknown", "kind": kind, "name": name})
+        self.unknown_names[key] += 1
 
     def pack_reached(self, alert: Alert) -> None:
         """A pack of which so many percent are spent."""

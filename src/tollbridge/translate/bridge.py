@@ -9,8 +9,10 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from tollbridge.errors import GatewayError
+from tollbridge.config import SystemMessages
+from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.prompt_features import Features
+from tollbridge.translate.unknown_names import UnknownNames
 from tollbridge.usage import TokenUsage
 
 SAMPLING_VERSION = "2023-06-01"
@@ -60,6 +62,19 @@ class UpstreamTerms(NamedTuple):
     dialect: str
     max_tokens: int
     """The output that is paid for; the request says so to the upstream."""
+    system_messages: SystemMessages | None = None
+    """Where later system messages go; None: as the dialect has it."""
+    avoid: ErrorCode | None = None
+    """What the upstream refused this request for; it is written again without the cause."""
+
+
+class Kept(NamedTuple):
+    """Thinking of a turn with tool calls, as Messages blocks, for the next request."""
+
+    call_id: str
+    """Of the turn's first tool call, as the client knows it."""
+    blocks: bytes
+    """A JSON array of `thinking` and `redacted_thinking` blocks."""
 
 
 class Reply(NamedTuple):
@@ -70,6 +85,8 @@ class Reply(NamedTuple):
     """As reported by the upstream; None: it reported none."""
     counted_output: int
     """Our own count of the output's tokens."""
+    kept: Kept | None = None
+    """Thinking that the client was not shown and the upstream needs back."""
 
 
 class StreamBridge(Protocol):
@@ -84,7 +101,11 @@ class StreamBridge(Protocol):
     failure: GatewayError | None
     """Set when the upstream reported an error or was cut."""
     finished: bool
-    """The upstream's terminal event has been seen."""
+    """The answer is whole: the upstream's terminal event has been seen, or a stop sequence."""
+    stopped_early: bool
+    """The answer was ended here: the upstream is to be cancelled, not waited for."""
+    kept: Kept | None
+    """Thinking that the client was not shown and the upstream needs back. Complete at the end."""
 
     @property
     def counted_output(self) -> int:
@@ -103,14 +124,34 @@ class StreamBridge(Protocol):
         """What keeps a silent stream alive: a `ping` event on Messages, a comment on Chat."""
 
 
+class GatheredAnswer(StreamBridge, Protocol):
+    """A stream of the upstream for a client that wants one answer; what is fed gives no bytes."""
+
+    def reply(self) -> Reply:
+        """The answer, once `finished`."""
+
+
 class Bridge(Protocol):
     """One client-upstream pair, for one exchange."""
 
-    dropped: tuple[str, ...]
+    dropped: tuple[str, ...] = ()
     """Fields of the client's request that the upstream's protocol has no word for. Complete after
     `request`."""
-    pin_version: str | None
+    pin_version: str | None = None
     """The `anthropic-version` that the translated request is written in; None: the client's."""
+    gathers: bool = False
+    """The upstream is asked for a stream although the client wants one answer, so that it can be
+    cancelled where the answer is to end. Known after `request`."""
+    unknown: UnknownNames
+    """What both sides said that the vocabularies do not know."""
+
+    def local(self) -> Reply | None:
+        """The answer, where no upstream is needed for it; asked before `request`.
+
+        Raises:
+            GatewayError: the request contradicts itself.
+        """
+        return None
 
     def request(self, terms: UpstreamTerms) -> bytes:
         """The body to send to the upstream. May be called again for another target.
@@ -128,3 +169,7 @@ class Bridge(Protocol):
 
     def stream(self) -> StreamBridge:
         """The state of a stream that begins now."""
+
+    def gather(self) -> GatheredAnswer:
+        """The state of a stream that becomes one answer, where `gathers` says so."""
+        raise NotImplementedError

@@ -9,7 +9,9 @@ from typing import TypeVar
 import msgspec
 
 from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.translate.dispositions import CHAT
 from tollbridge.translate.failures import failure_from_event
+from tollbridge.translate.unknown_names import UnknownNames
 from tollbridge.wire.chat.chunks import ChunkChoice, ChunkDelta
 from tollbridge.wire.chat.responses import ChatError, ChatUsage, Choice, Reply
 
@@ -30,14 +32,23 @@ class CompletionBody(msgspec.Struct):
     error: ChatError | str | None = None
 
 
+class _LooseChoice(msgspec.Struct):
+    delta: dict[str, msgspec.Raw] = {}
+
+
+class _LooseChunk(msgspec.Struct):
+    choices: list[_LooseChoice] = []
+
+
 T = TypeVar("T")
 
 _chunks = msgspec.json.Decoder(ChunkBody)
+_loose_chunks = msgspec.json.Decoder(_LooseChunk)
 _completions = msgspec.json.Decoder(CompletionBody)
 
 
-def read_chunk(data: bytes) -> ChunkBody:
-    """One chunk of a stream.
+def read_chunk(data: bytes, unknown: UnknownNames | None = None) -> ChunkBody:
+    """One chunk of a stream. `unknown` learns the deltas' members that are not known.
 
     Raises:
         GatewayError: the chunk is an error, or cannot be read.
@@ -46,8 +57,13 @@ def read_chunk(data: bytes) -> ChunkBody:
         chunk = _chunks.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         chunk = _mended(data, "delta", ChunkBody)
-    if chunk.choices is None and chunk.usage is None:
+    choices = chunk.choices
+    if choices is None and chunk.usage is None:
         _raise_error(data, chunk)
+    if unknown is not None and choices:
+        delta = choices[0].delta
+        if delta is not None and not delta.content and _is_silent(choices[0], delta):
+            _note_members(data, unknown)
     return chunk
 
 
@@ -67,6 +83,19 @@ def read_completion(body: bytes) -> CompletionBody:
     return completion
 
 
+def _is_silent(choice: ChunkChoice, delta: ChunkDelta) -> bool:
+    """Whether a chunk says nothing that is understood: only those are worth a closer look."""
+    said = delta.reasoning_content or delta.tool_calls or delta.reasoning or choice.finish_reason
+    return not said and delta.role is None
+
+
+def _note_members(data: bytes, unknown: UnknownNames) -> None:
+    for choice in _loose_chunks.decode(data).choices:
+        for name in choice.delta:
+            if name not in CHAT["delta"]:
+                unknown.note("chat delta", name)
+
+
 def reasoning_text(delta: ChunkDelta | Reply) -> str:
     """The reasoning in whichever member it is; a mirror of it in another is not read twice."""
     return delta.reasoning_content or delta.reasoning or ""
@@ -79,7 +108,10 @@ def _raise_error(data: bytes, answer: ChunkBody | CompletionBody) -> None:
         raise failure_from_event(None, error)
     if error is not None:
         raise failure_from_event(error.type, error.message, error.code)
-    loose: object = msgspec.json.decode(data)
+    try:
+        loose: object = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return  # typed decoding does not look into members that it does not know
     if isinstance(loose, dict) and isinstance(loose.get("message"), str):
         code = loose.get("code")
         kind = loose.get("type")

@@ -8,12 +8,19 @@ from msgspec import Raw, Struct
 
 from tollbridge.config import Protocol
 from tollbridge.errors import ErrorCode, GatewayError
-from tollbridge.translate.bridge import Ask, Identity, Reply, UpstreamTerms
+from tollbridge.translate.bridge import Ask, Bridge, Identity, Reply, UpstreamTerms
 from tollbridge.translate.counting import chat_usage, count_text, usage_from_chat
 from tollbridge.translate.dialects import Dialect, dialect_of
 from tollbridge.translate.failures import failure_from_event
-from tollbridge.translate.members import ModelMember, has_member, read_members, write_member
+from tollbridge.translate.members import (
+    ModelMember,
+    has_member,
+    read_answer_members,
+    read_members,
+    write_member,
+)
 from tollbridge.translate.relay import Relay
+from tollbridge.translate.unknown_names import UnknownNames
 from tollbridge.usage import TokenUsage
 from tollbridge.wire.chat.chunks import Chunk
 from tollbridge.wire.chat.responses import ChatError, ChatUsage
@@ -62,13 +69,11 @@ class _Answer(Struct, gc=False):
 _answer_decoder = msgspec.json.Decoder(_Answer)
 
 
-class ChatIdentity:
-    """Chat to Chat (implements `bridge.Bridge`)."""
-
-    dropped: tuple[str, ...] = ()
-    pin_version: str | None = None
+class ChatIdentity(Bridge):
+    """Chat to Chat."""
 
     def __init__(self, ask: Ask, body: bytes, identity: Identity) -> None:
+        self.unknown = UnknownNames()
         self._ask = ask
         self._body = body
         self._identity = identity
@@ -101,7 +106,7 @@ class ChatIdentity:
             raise GatewayError(ErrorCode.UPSTREAM_FAILED, "The upstream's answer has no choices.")
         output = "".join(_output(choice.message) for choice in answer.choices if choice.message)
         if answer.model != self._ask.model:
-            members = read_members(body)
+            members = read_answer_members(body)
             write_member(members, "model", self._ask.model)
             body = encode(members)
         usage = usage_from_chat(answer.usage) if answer.usage else None
@@ -179,7 +184,7 @@ class ChatRelay(Relay):
         if chunk.choices is None:
             # Parsers of chunks do not survive `choices: null`, and some not its absence.
             chunk.choices = []
-            members = read_members(data)
+            members = read_answer_members(data)
             write_member(members, "choices", [])
             data = encode(members)
             block = b"data: " + data
@@ -225,7 +230,7 @@ class ChatRelay(Relay):
             self.usage or TokenUsage(input=self._ask.input_estimate, output=self.counted_output)
         )
         if self._held:
-            members = read_members(self._held)
+            members = read_answer_members(self._held)
             if not has_member(members, "usage"):
                 write_member(members, "usage", usage)
             return encode_data(encode(members)) + encode_data(DONE)

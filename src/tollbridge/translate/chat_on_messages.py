@@ -1,17 +1,26 @@
 """A Chat client on a Messages upstream."""
 
-from tollbridge.translate.bridge import SAMPLING_VERSION, Ask, Identity, Reply, UpstreamTerms
+from tollbridge.translate.bridge import (
+    SAMPLING_VERSION,
+    Ask,
+    Bridge,
+    Identity,
+    Reply,
+    UpstreamTerms,
+)
 from tollbridge.translate.counting import count_text, usage_from_messages
+from tollbridge.translate.kept_thinking import kept_of_blocks
 from tollbridge.translate.request_to_messages import request_to_messages
 from tollbridge.translate.response_to_chat import completion, output_text, read_answer
 from tollbridge.translate.stream_to_chat import ChatStream
 from tollbridge.translate.tools_to_messages import ToolPlan
+from tollbridge.translate.unknown_names import UnknownNames
 from tollbridge.usage import TokenUsage
-from tollbridge.wire.codec import encode
+from tollbridge.wire.codec import encode, reading_raw_members
 
 
-class ChatOnMessages:
-    """Chat to Messages and back (implements `bridge.Bridge`)."""
+class ChatOnMessages(Bridge):
+    """Chat to Messages and back."""
 
     pin_version: str | None = SAMPLING_VERSION
 
@@ -20,7 +29,7 @@ class ChatOnMessages:
         self._body = body
         self._identity = identity
         self._plan = ToolPlan()
-        self.dropped: tuple[str, ...] = ()
+        self.unknown = UnknownNames()
 
     def request(self, terms: UpstreamTerms) -> bytes:
         """The client's request in Messages' words.
@@ -28,7 +37,8 @@ class ChatOnMessages:
         Raises:
             GatewayError: a field that is malformed, or whose being ignored would be a lie.
         """
-        translated = request_to_messages(self._body, self._ask, terms)
+        with reading_raw_members():
+            translated = request_to_messages(self._body, self._ask, terms, self.unknown)
         self._plan, self.dropped = translated.plan, translated.dropped
         return translated.body
 
@@ -44,8 +54,8 @@ class ChatOnMessages:
         usage = usage_from_messages(answer.usage) if answer.usage else None
         told = usage or TokenUsage(input=self._ask.input_estimate, output=counted)
         said = completion(answer, told, self._ask, self._identity, self._plan)
-        return Reply(encode(said), usage, counted)
+        return Reply(encode(said), usage, counted, kept_of_blocks(answer.content or ()))
 
     def stream(self) -> ChatStream:
         """The state of a stream that begins now."""
-        return ChatStream(self._ask, self._identity, self._plan)
+        return ChatStream(self._ask, self._identity, self._plan, self.unknown)

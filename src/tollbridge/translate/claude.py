@@ -3,6 +3,8 @@
 import re
 from typing import Literal, NamedTuple
 
+from tollbridge.translate.dialects import SystemPlace
+
 _VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
 _NEWEST = (99, 0)
 
@@ -10,8 +12,9 @@ _NEWEST = (99, 0)
 class Abilities(NamedTuple):
     """What a model behind a Messages upstream takes."""
 
-    system_in_place: bool
-    """Whether `messages` may hold a system message, after a user turn (protocol notes A.4)."""
+    system: SystemPlace
+    """Where later system messages go. New models take them after a user turn (protocol notes A.4);
+    merged into the first one they would cost the prompt's cache."""
     prefill: bool
     """Whether a trailing assistant turn is continued."""
     sampling: bool
@@ -40,7 +43,7 @@ def abilities(model: str, dialect: str) -> Abilities:
     """
     if dialect != "anthropic":
         return Abilities(
-            system_in_place=False,
+            system=SystemPlace.USER_TEXT,
             prefill=True,
             sampling=True,
             thinking="budget",
@@ -51,7 +54,9 @@ def abilities(model: str, dialect: str) -> Abilities:
     found = _VERSION.search(model)
     version = (int(found[1]), int(found[2] or 0)) if found else _NEWEST
     return Abilities(
-        system_in_place=found is not None and version >= (4, 8),
+        system=SystemPlace.IN_PLACE
+        if found is not None and version >= (4, 8)
+        else SystemPlace.USER_TEXT,
         prefill=version < (4, 6),
         sampling=version < (4, 7),
         thinking="adaptive" if version >= (4, 6) else "budget" if version >= (3, 7) else "none",

@@ -28,6 +28,8 @@ from tollbridge.wire.messages.requests import Block, Source, Turn
 
 ERROR_MARK = "[tool error] "
 """Chat has no word for a failed tool; the model is told in the text of the result."""
+CONTINUE = "(continue)"
+"""A user turn where the model is to speak again and the client has none."""
 SILENT_BLOCKS = frozenset({"fallback", "mcp_tool_listing", "container_upload"})
 """Blocks that say nothing to another vendor's model."""
 
@@ -45,6 +47,7 @@ class Conversation:
         """The text that the upstream is asked to continue."""
         """The last message is to be continued by the upstream's own switch."""
         self.has_tool_messages = False
+        self._ends_with_system = False
         self._dialect = dialect
         self._names = names
         self._seal_key = seal_key
@@ -64,6 +67,7 @@ class Conversation:
             GatewayError: FIELD_INVALID, FIELD_MISSING or FIELD_UNSUPPORTED with the path of what
                 cannot be said.
         """
+        self._ends_with_system = turn.role == "system"
         if turn.role == "system":
             self._add_system(turn)
             return
@@ -71,15 +75,21 @@ class Conversation:
             path = f"messages[{index}].role"
             message = f"{path}: must be user, assistant or system, not {turn.role[:40]!r}."
             raise GatewayError(ErrorCode.FIELD_INVALID, message, field=path)
-        self._become(turn.role)
-        if isinstance(turn.content, str):
-            self._add_text(turn.content)
+        if isinstance(turn.content, str) or not turn.content:
+            self._become(turn.role)
+            self._add_text(turn.content if isinstance(turn.content, str) else "")
             return
         for place, block in enumerate(turn.content):
+            if block.type != "compaction":
+                self._become(turn.role)
             self._add_block(block, (index, place))
 
     def finish(self) -> list[ChatMessage]:
         """All messages, the leading system message first."""
+        if self._ends_with_system and self._role == "assistant":
+            # Whatever became of the system message, the model is asked for a turn of its own.
+            self._become("user")
+            self._add_text(CONTINUE)
         if self._role == "assistant" and self._text and not self._calls:
             self._finish_prefill()
         self._flush()
@@ -89,6 +99,9 @@ class Conversation:
         return self._messages
 
     def _add_system(self, turn: Turn) -> None:
+        for block in turn.content if isinstance(turn.content, list) else ():
+            if block.type != "text":
+                self.dropped[f"messages.content.{block.type}"] = None
         text = system_text(turn.content)
         if not text:
             return
@@ -161,13 +174,13 @@ class Conversation:
                 elif text := self._result_text(inner):
                     lines.append(text)
         text = "\n".join(lines)
+        call_id = upstream_tool_id(block.tool_use_id)
         if images:
             text = text or "(The result is an image; it follows.)"
-            note = f"Images of the result of tool call {block.tool_use_id}:"
+            note = f"Images of the result of tool call {call_id}:"
             self._images += [Part(type="text", text=note), *images]
         if block.is_error:
             text = ERROR_MARK + text
-        call_id = upstream_tool_id(block.tool_use_id)
         if earlier := self._results.get(call_id):
             # Chat wants exactly one message per call.
             earlier.content = f"{earlier.content}\n{text}"
@@ -220,11 +233,10 @@ class Conversation:
             self._add_text(f"(A document that this model cannot read: {title}, {address})")
 
     def _add_compaction(self, block: Block) -> None:
+        """The summary is the user's, in whosever turn it stands."""
         if isinstance(block.content, str) and block.content:
-            role = self._role
             self._become("user")
             self._add_text(f"Summary of the conversation so far:\n{block.content}")
-            self._become(role)
 
     def _become(self, role: str) -> None:
         if role != self._role:

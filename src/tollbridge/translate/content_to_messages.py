@@ -8,8 +8,12 @@ from msgspec import Raw
 
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.claude import Abilities
-from tollbridge.translate.parts_to_messages import PARTS, part_to_block
+from tollbridge.translate.dialects import SystemPlace
+from tollbridge.translate.dispositions import CHAT
+from tollbridge.translate.members import NULL
+from tollbridge.translate.parts_to_messages import part_to_block
 from tollbridge.translate.tools_to_messages import ToolPlan
+from tollbridge.translate.unknown_names import UnknownNames
 from tollbridge.wire.chat.requests import ChatMessage, ToolCall
 from tollbridge.wire.codec import encode
 from tollbridge.wire.messages.requests import Block, Turn
@@ -35,12 +39,13 @@ _object_decoder = msgspec.json.Decoder(dict[str, Raw])
 class Conversation:
     """Takes the Chat messages in order; holds the system blocks and the turns they become."""
 
-    def __init__(self, abilities: Abilities, plan: ToolPlan) -> None:
+    def __init__(self, abilities: Abilities, plan: ToolPlan, unknown: UnknownNames) -> None:
         self.system: list[Block] = []
         self.turns: list[Turn] = []
         self.dropped: list[str] = []
         self._abilities = abilities
         self._plan = plan
+        self._unknown = unknown
         self._results: list[Block] = []
         self._others: list[Block] = []
         self._pending: dict[str, list[str]] = {}
@@ -124,10 +129,14 @@ class Conversation:
         self._results, self._others, self._pending = [], [], {}
 
     def _add_late_system(self, blocks: list[Block]) -> None:
-        # Hoisting it would rewrite the start of the prompt, which is cached. Between tool results
-        # it has no place, so that it follows them as text.
+        # Hoisting it rewrites the start of the prompt, which is cached. Between tool results it has
+        # no place, so that it follows them as text.
+        if self._abilities.system is SystemPlace.LEADING:
+            self.system += blocks
+            return
         after_user = bool(self._results or self._others)
-        if self._abilities.system_in_place and after_user and not self._pending:
+        in_place = self._abilities.system is SystemPlace.IN_PLACE
+        if in_place and after_user and not self._pending:
             self._end_user_turn()
             self.turns.append(Turn(role="system", content=blocks))
             return
@@ -157,6 +166,8 @@ class Conversation:
 
     def _add_assistant(self, message: ChatMessage, where: str) -> None:
         self._end_user_turn()
+        if message.audio not in (msgspec.UNSET, NULL):
+            self.dropped.append(f"{where}.audio")
         blocks = self._thinking(message)
         blocks += self._parts(message, where)
         if message.refusal and message.refusal.strip():
@@ -230,7 +241,8 @@ class Conversation:
         blocks = []
         for index, part in enumerate(content):
             path = f"{where}.content[{index}]"
-            if part.type not in PARTS:
+            if part.type not in CHAT["content part"]:
+                self._unknown.note("chat content part", part.type)
                 self.dropped.append(path)
                 continue
             block = part_to_block(part, path)

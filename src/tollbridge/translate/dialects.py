@@ -11,18 +11,22 @@ from typing import Literal, NamedTuple
 from msgspec import Raw
 
 from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.translate.bridge import UpstreamTerms
 from tollbridge.translate.tables import EFFORT_TO_BUDGET
 from tollbridge.wire.chat.requests import ChatRequest
 from tollbridge.wire.codec import encode
 
 
 class SystemPlace(enum.Enum):
-    """Where a system message may stand that is not the first (protocol notes C.9.1)."""
+    """Where a system message may stand that is not the first (protocol notes C.9.1).
 
-    IN_PLACE = enum.auto()
-    LEADING = enum.auto()
+    The values are the words of the configuration.
+    """
+
+    IN_PLACE = "keep"
+    LEADING = "merge"
     """Merged into the first one: changes the start of the prompt, and so misses its cache."""
-    USER_TEXT = enum.auto()
+    USER_TEXT = "user"
     """As marked text at the end of the user turn before it: chat templates that raise on it."""
 
 
@@ -42,6 +46,8 @@ class SchemaLevel(enum.Enum):
     """Everything but `$schema`."""
     GRAMMAR = enum.auto()
     """Compiled to a grammar: no `pattern` with Unicode classes, no unknown `format`."""
+    BARE = enum.auto()
+    """What every grammar compiler takes: no `pattern` and no `format` at all."""
 
 
 SetThinking = Callable[[ChatRequest, str, int | None], None]
@@ -101,9 +107,11 @@ class Dialect(NamedTuple):
     """Which assistant turns get it back; `always`: an empty string where there was none."""
     system: SystemPlace = SystemPlace.USER_TEXT
     prefill: Prefill = Prefill.NONE
+    says_stop: bool = False
+    """Whether the answer names the stop sequence that ended it. Where it does not, the gateway
+    matches them itself (protocol notes C.9.14)."""
     echoes_prefill: bool = False
     """Whether a one-shot answer repeats the text that it continues; a stream never does."""
-    stop_max: int = 4
     tool_name_max: int = 64
     schema: SchemaLevel = SchemaLevel.PLAIN
     stream_options: bool = True
@@ -124,12 +132,10 @@ class Dialect(NamedTuple):
     """Whether a PDF may be sent as a `file` part."""
 
 
-UNLIMITED_STOPS = 1_000
 _LOCAL = Dialect(
     set_thinking=_by_template,
     reasoning_turns="tool turns",
     prefill=Prefill.CONTINUE_FINAL,
-    stop_max=UNLIMITED_STOPS,
     continuous_usage=True,
     top_k=True,
     think_tags=True,
@@ -153,7 +159,6 @@ DIALECT_ROWS: dict[str, Dialect] = {
         reasoning_field="reasoning_content",
         reasoning_turns="always",
         system=SystemPlace.IN_PLACE,
-        stop_max=16,
         parallel_tool_calls=False,
         json_schema=False,
     ),
@@ -178,7 +183,6 @@ DIALECT_ROWS: dict[str, Dialect] = {
         reasoning_turns="always",
         system=SystemPlace.IN_PLACE,
         prefill=Prefill.PARTIAL,
-        stop_max=5,
         parallel_tool_calls=False,
         safety_identifier=True,
         prompt_cache_key=True,
@@ -187,17 +191,15 @@ DIALECT_ROWS: dict[str, Dialect] = {
         set_thinking=_by_thinking_type,
         reasoning_field="reasoning_content",
         reasoning_turns="tool turns",
-        stop_max=1,
         parallel_tool_calls=False,
         json_schema=False,
     ),
-    "vllm": _LOCAL._replace(reasoning_field="reasoning", count_path="/../tokenize"),
-    "sglang": _LOCAL._replace(reasoning_field="reasoning_content"),
+    "vllm": _LOCAL._replace(reasoning_field="reasoning", says_stop=True, count_path="/../tokenize"),
+    "sglang": _LOCAL._replace(reasoning_field="reasoning_content", says_stop=True),
     "ollama": Dialect(
         set_thinking=_by_effort("none", "low", "medium", "high"),
         reasoning_field="reasoning",
         reasoning_turns="tool turns",
-        stop_max=UNLIMITED_STOPS,
         parallel_tool_calls=False,
         think_tags=True,
         schema=SchemaLevel.GRAMMAR,
@@ -222,6 +224,20 @@ DIALECT_ROWS: dict[str, Dialect] = {
         reasoning_field="reasoning_content", reasoning_turns="tool turns", think_tags=True
     ),
 }
+
+
+def dialect_for(terms: UpstreamTerms) -> Dialect:
+    """The row of a target's dialect with what the target has of its own.
+
+    Raises:
+        GatewayError: INTERNAL for an unknown dialect.
+    """
+    dialect = dialect_of(terms.dialect)
+    if terms.system_messages is not None:
+        dialect = dialect._replace(system=SystemPlace(terms.system_messages))
+    if terms.avoid is ErrorCode.SCHEMA_REFUSED:
+        dialect = dialect._replace(schema=SchemaLevel.BARE)
+    return dialect
 
 
 def dialect_of(name: str) -> Dialect:

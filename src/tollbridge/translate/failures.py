@@ -6,7 +6,7 @@ wrote is told to the client only after addresses and credentials have been taken
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -51,6 +51,16 @@ _QUOTA = re.compile(
     r"insufficient[ _](?:quota|balance|credit)|credit balance is too low|exceeded_current_quota"
     r"|exceeded your current quota|account .{0,40}(?:arrear|overdue|suspended)|\barrearage\b",
     re.IGNORECASE,
+)
+_SCHEMA = re.compile(
+    r"(?:invalid|unsupported|bad) (?:json[ _-]?)?schema|schema\b.{0,80}(?:invalid|not (?:supported|"
+    r"permitted|allowed)|unsupported)|(?:parse|convert|compile|build)\w* .{0,30}(?:grammar|schema)"
+    r"|grammar\b.{0,40}(?:error|invalid|fail)|(?:pattern|format|keyword)\b.{0,60}(?:not supported"
+    r"|unsupported)",
+    re.IGNORECASE,
+)
+_THINKING_LOST = re.compile(
+    r"expected .?(?:thinking|redacted_thinking)\b|must start with a thinking block", re.IGNORECASE
 )
 _UNABLE = re.compile(r"\b(?:image|audio|video|file) input is not supported", re.IGNORECASE)
 """llama.cpp says so with a status of 500; no other try would succeed."""
@@ -108,6 +118,9 @@ def failure_from_upstream(
     gives a plain sentence. `headers` have lower-case names.
     """
     text, words, numbers = _read_error_body(body)
+    if status == 200:
+        # An error in disguise may say as its code what it should have had as its status.
+        status = next((int(word) for word in words if word.isdecimal()), status)
     code = _recognised(words, text, status)
     if code is None:
         code = ERROR_STATUSES.get(status) or (
@@ -117,6 +130,16 @@ def failure_from_upstream(
         # A Messages upstream words every refusal; a bare 404 is a wrong base URL, not a model.
         code = ErrorCode.UPSTREAM_FAILED
     return _failure(code, text, numbers, retry_after_s=_retry_after(headers))
+
+
+def strict_error(dropped: Sequence[str]) -> GatewayError:
+    """What a client that wants no losses is told of those it would have had."""
+    names = ", ".join(dropped)
+    return GatewayError(
+        ErrorCode.FIELD_UNSUPPORTED,
+        f"{names}: this model's server cannot take this, and the request is strict.",
+        field=dropped[0],
+    )
 
 
 def failure_from_event(
@@ -143,6 +166,10 @@ def _recognised(words: list[str], text: str, status: int) -> ErrorCode | None:
             return ErrorCode.UPSTREAM_QUOTA
         if status in (0, 400, 413, 422) and _OVERFLOW.search(text):
             return ErrorCode.CONTEXT_OVERFLOW
+        if status in (400, 422) and _THINKING_LOST.search(text):
+            return ErrorCode.THINKING_LOST
+        if status in (400, 422) and _SCHEMA.search(text):
+            return ErrorCode.SCHEMA_REFUSED
         if status in (400, 404) and _MODEL_MISSING.search(text):
             return ErrorCode.UPSTREAM_MODEL_MISSING
     if _UNABLE.search(text):
@@ -157,6 +184,8 @@ def _recognised(words: list[str], text: str, status: int) -> ErrorCode | None:
 _SENTENCES: dict[ErrorCode, tuple[str, bool]] = {
     # What the client reads, and whether the upstream's own text follows.
     ErrorCode.UPSTREAM_REFUSED: ("The model's server refused the request", True),
+    ErrorCode.SCHEMA_REFUSED: ("The model's server refused a schema", True),
+    ErrorCode.THINKING_LOST: ("The model's server refused the request", True),
     ErrorCode.BODY_TOO_LARGE: ("The request is too large for the model's server", True),
     ErrorCode.UPSTREAM_CREDENTIAL: (
         "The gateway's credential for this model was refused; tell the operator",
@@ -227,7 +256,9 @@ def _read_error_body(body: bytes) -> tuple[str, list[str], list[int]]:
         ),
         "",
     )
-    words = [str(inner[name]) for name in ("code", "type") if isinstance(inner.get(name), str)]
+    words = [
+        str(inner[name]) for name in ("code", "type") if isinstance(inner.get(name), str | int)
+    ]
     numbers = [inner.get("n_prompt_tokens"), inner.get("n_ctx")]
     counts = [number for number in numbers if isinstance(number, int)]
     return text, words, counts if len(counts) == 2 else []

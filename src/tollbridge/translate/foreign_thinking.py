@@ -67,9 +67,14 @@ def drop_foreign_thinking(members: dict[str, Raw]) -> None:
             turns.append(Raw(encode(turn)))
     write_member(members, "messages", turns[::-1])
     if lost_in_loop and "thinking" in members:
-        write_member(members, "thinking", {"type": "disabled"})
-        # Its edits of thinking are refused where thinking is off.
-        members.pop("context_management", None)
+        turn_thinking_off(members)
+
+
+def turn_thinking_off(members: dict[str, Raw]) -> None:
+    """Have the upstream answer this one request without thinking."""
+    write_member(members, "thinking", {"type": "disabled"})
+    # Edits of thinking are refused where thinking is off.
+    members.pop("context_management", None)
 
 
 def _is_foreign(block: _Block) -> bool:

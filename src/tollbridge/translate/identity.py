@@ -9,15 +9,32 @@ from msgspec import Raw, Struct
 
 from tollbridge.config import Protocol
 from tollbridge.errors import ErrorCode, GatewayError
-from tollbridge.translate.bridge import SAMPLING_VERSION, Ask, Identity, Reply, UpstreamTerms
+from tollbridge.translate.bridge import (
+    SAMPLING_VERSION,
+    Ask,
+    Bridge,
+    Identity,
+    Kept,
+    Reply,
+    UpstreamTerms,
+)
 from tollbridge.translate.counting import count_text, usage_from_messages
 from tollbridge.translate.failures import failure_from_event, scrub
 from tollbridge.translate.foreign_thinking import (
     drop_foreign_thinking,
     has_foreign_thinking,
+    turn_thinking_off,
 )
-from tollbridge.translate.members import ModelMember, read_members, write_member
+from tollbridge.translate.kept_thinking import KeptThinking
+from tollbridge.translate.members import (
+    ModelMember,
+    read_answer_members,
+    read_members,
+    write_member,
+)
 from tollbridge.translate.relay import Relay
+from tollbridge.translate.system_turns import has_system_turns, move_system_turns
+from tollbridge.translate.unknown_names import UnknownNames
 from tollbridge.wire.codec import decode, decode_answer, encode
 from tollbridge.wire.messages.responses import ErrorDetail, Usage
 from tollbridge.wire.sse import BOUNDARY, encode_event, parse_block
@@ -31,6 +48,7 @@ THINKING_BUDGET_MIN = 1024
 
 class _Piece(Struct):
     type: str = ""
+    id: str | None = None
     text: str | None = None
     thinking: str | None = None
     input: Raw = Raw(b"")
@@ -54,12 +72,11 @@ _answer_decoder = msgspec.json.Decoder(_Answer)
 _raws_decoder = msgspec.json.Decoder(list[Raw])
 
 
-class MessagesIdentity:
-    """Messages to Messages (implements `bridge.Bridge`)."""
-
-    dropped: tuple[str, ...] = ()
+class MessagesIdentity(Bridge):
+    """Messages to Messages."""
 
     def __init__(self, ask: Ask, body: bytes, identity: Identity) -> None:
+        self.unknown = UnknownNames()
         self.pin_version = SAMPLING_VERSION if ask.sampling else None
         self._ask = ask
         self._body = body
@@ -70,7 +87,10 @@ class MessagesIdentity:
         asked = self._ask.max_tokens
         capped = asked is not None and asked > terms.max_tokens
         foreign = terms.dialect == "anthropic" and has_foreign_thinking(self._body)
-        if terms.model == self._ask.model and not capped and not foreign:
+        lost = terms.avoid is ErrorCode.THINKING_LOST
+        place = terms.system_messages
+        moved = place is not None and place != "keep" and has_system_turns(self._body)
+        if terms.model == self._ask.model and not (capped or foreign or lost or moved):
             return self._body
         members = read_members(self._body)
         if foreign:
@@ -79,6 +99,10 @@ class MessagesIdentity:
         if capped:
             write_member(members, "max_tokens", terms.max_tokens)
             _cap_thinking(members, terms.max_tokens)
+        if lost:
+            turn_thinking_off(members)
+        if moved and place is not None:
+            move_system_turns(members, place)
         return encode(members)
 
     def reply(self, body: bytes) -> Reply:
@@ -89,20 +113,28 @@ class MessagesIdentity:
         if answer.content is None:
             raise GatewayError(ErrorCode.UPSTREAM_FAILED, "The upstream's answer has no content.")
         output = "".join(
-            piece.text or piece.thinking or bytes(piece.input).decode() for piece in answer.content
+            piece.text or piece.thinking or str(piece.input, "utf-8", "replace")
+            for piece in answer.content
         )
         hidden = not self._ask.thinking and any(piece.type in HIDDEN for piece in answer.content)
+        kept: Kept | None = None
         if hidden or answer.model != self._ask.model:
-            members = read_members(body)
+            members = read_answer_members(body)
             write_member(members, "model", self._ask.model)
             if hidden:
                 blocks = _raws_decoder.decode(members["content"])
-                pairs = zip(blocks, answer.content, strict=True)
+                pairs = list(zip(blocks, answer.content, strict=True))
                 shown = [block for block, piece in pairs if piece.type not in HIDDEN]
                 write_member(members, "content", shown)
+                called = next(
+                    (piece.id for piece in answer.content if piece.type == "tool_use"), None
+                )
+                if called:
+                    thoughts = [block for block, piece in pairs if piece.type in HIDDEN]
+                    kept = Kept(called, encode(thoughts))
             body = encode(members)
         usage = usage_from_messages(answer.usage) if answer.usage else None
-        return Reply(body, usage, count_text(len(output), len(output.encode())))
+        return Reply(body, usage, count_text(len(output), len(output.encode())), kept)
 
     def stream(self) -> "MessagesRelay":
         """The state of a stream that begins now."""
@@ -125,6 +157,7 @@ def _cap_thinking(members: dict[str, Raw], max_tokens: int) -> None:
 
 
 class _Delta(Struct, gc=False):
+    signature: str | None = None
     text: str | None = None
     thinking: str | None = None
     partial_json: str | None = None
@@ -137,6 +170,10 @@ class _Start(Struct, gc=False):
 
 class _Block(Struct, gc=False):
     type: str = ""
+    id: str | None = None
+    thinking: str = ""
+    signature: str = ""
+    data: str = ""
 
 
 class _Event(Struct, gc=False):
@@ -156,7 +193,7 @@ class MessagesRelay(Relay):
     """A Messages stream on its way to a Messages client."""
 
     client: Protocol = "messages"
-    __slots__ = ("_hidden", "_hiding")
+    __slots__ = ("_hidden", "_hiding", "_thinking")
 
     def __init__(self, ask: Ask, identity: Identity) -> None:
         super().__init__(ask, identity)
@@ -164,6 +201,8 @@ class MessagesRelay(Relay):
         """Blocks left out so far: the indices of those that follow are lower by so many."""
         self._hiding = -1
         """The index of the last block left out."""
+        self._thinking = KeptThinking()
+        """What was left out, for the next request."""
 
     def _block(self, block: bytes) -> bytes:
         sse = parse_block(block)
@@ -205,6 +244,7 @@ class MessagesRelay(Relay):
                 return encode_event(kind, ModelMember(self._ask.model).put(data))
         elif kind == "message_stop":
             self.finished = True
+            self.kept = self._thinking.kept()
         elif kind == "error":
             detail = event.error or ErrorDetail()
             failure = failure_from_event(detail.type, detail.message)
@@ -215,13 +255,30 @@ class MessagesRelay(Relay):
 
     def _without_hidden(self, event: _Event, data: bytes) -> bytes | None:
         block = event.content_block
-        if block is not None and block.type in HIDDEN and not self._ask.thinking:
-            self._hiding = event.index
-            self._hidden += 1
+        if block is not None:
+            if block.type in HIDDEN and not self._ask.thinking:
+                self._hiding = event.index
+                self._hidden += 1
+            elif block.type == "tool_use":
+                self._thinking.call(block.id or "")
         if not self._hidden:
             return None
         if event.index == self._hiding:
+            self._keep(block, event.delta)
             return b""
-        members = read_members(data)
+        members = read_answer_members(data)
         write_member(members, "index", event.index - self._hidden)
         return encode_event(event.type, encode(members))
+
+    def _keep(self, block: _Block | None, delta: _Delta | None) -> None:
+        """Remember what is left out of the stream."""
+        if block is not None and block.type == "redacted_thinking":
+            self._thinking.redact(block.data)
+        elif block is not None:
+            self._thinking.think(block.thinking)
+            if block.signature:
+                self._thinking.seal(block.signature)
+        elif delta is not None and delta.thinking:
+            self._thinking.think(delta.thinking)
+        elif delta is not None and delta.signature:
+            self._thinking.seal(delta.signature)

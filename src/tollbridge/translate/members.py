@@ -5,7 +5,7 @@ import re
 import msgspec
 from msgspec import Raw
 
-from tollbridge.wire.codec import decode, encode
+from tollbridge.wire.codec import decode, decode_answer, encode
 
 NULL = Raw(b"null")
 
@@ -20,6 +20,15 @@ def read_members(body: bytes | Raw) -> dict[str, Raw]:
         GatewayError: BODY_INVALID; the names of members that nobody knows are read here first.
     """
     return decode(bytes(body), _members)
+
+
+def read_answer_members(body: bytes) -> dict[str, Raw]:
+    """The same of what an upstream sent.
+
+    Raises:
+        GatewayError: UPSTREAM_FAILED.
+    """
+    return decode_answer(body, _members)
 
 
 def write_member(members: dict[str, Raw], name: str, value: object) -> None:

@@ -8,9 +8,6 @@ from tollbridge.translate.tables import IMAGE_MEDIA_TYPES, image_media_type
 from tollbridge.wire.chat.requests import Part
 from tollbridge.wire.messages.requests import Block, Source
 
-PARTS = frozenset({"text", "refusal", "image_url", "file", "input_audio"})
-"""The types of parts that are known; others are left out and named to the client."""
-
 _DATA_URI = re.compile(r"data:([^;,]*)((?:;[^;,]*)*),")
 
 

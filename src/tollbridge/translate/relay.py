@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from tollbridge.config import Protocol
 from tollbridge.errors import ErrorCode, GatewayError
-from tollbridge.translate.bridge import Ask, Identity
+from tollbridge.translate.bridge import Ask, Identity, Kept
 from tollbridge.translate.counting import count_text
 from tollbridge.translate.failures import stream_error
 from tollbridge.usage import TokenUsage
@@ -24,7 +24,8 @@ class Relay:
     """The protocol in which errors and heartbeats are told."""
 
     __slots__ = (
-        "_ask", "_chars", "_decoder", "_identity", "_utf8", "failure", "finished", "usage",
+        "_ask", "_chars", "_decoder", "_identity", "_utf8", "failure", "finished", "kept",
+        "stopped_early", "usage",
     )  # fmt: skip
 
     def __init__(self, ask: Ask, identity: Identity) -> None:
@@ -36,6 +37,8 @@ class Relay:
         self.usage: TokenUsage | None = None
         self.failure: GatewayError | None = None
         self.finished = False
+        self.stopped_early = False
+        self.kept: Kept | None = None
 
     @property
     def counted_output(self) -> int:
@@ -80,7 +83,10 @@ class Relay:
         for block in blocks:
             if self.finished or self.failure:
                 break
-            sent += self._block(block)
+            try:
+                sent += self._block(block)
+            except GatewayError as error:
+                sent += self.fail(error)
         return sent
 
     def _count(self, text: str) -> None:

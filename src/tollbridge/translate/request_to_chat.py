@@ -1,12 +1,11 @@
 """A Messages request as a Chat request (protocol notes C.1).
 
-The members of the request each have one disposition, in `DISPOSITIONS`; a test checks that the list
-is complete.
+`dispositions.MESSAGES` says of every field what becomes of it; the code below does it.
 """
 
 import re
 from hashlib import sha256
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Raw, Struct, UnsetType
@@ -14,7 +13,8 @@ from msgspec import Raw, Struct, UnsetType
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.bridge import UpstreamTerms
 from tollbridge.translate.content_to_chat import Conversation
-from tollbridge.translate.dialects import Dialect, dialect_of
+from tollbridge.translate.dialects import Dialect, dialect_for
+from tollbridge.translate.dispositions import MESSAGES
 from tollbridge.translate.schemas import clean_schema, is_strict_schema
 from tollbridge.translate.tables import EFFORT_TO_CHAT, effort_of_budget
 from tollbridge.translate.tool_names import ToolNames
@@ -22,45 +22,11 @@ from tollbridge.translate.tools_to_chat import write_tools
 from tollbridge.wire.chat.requests import ChatRequest, JsonSchema, ResponseFormat, StreamOptions
 from tollbridge.wire.messages.requests import Block, MessagesRequest
 
-Disposition = Literal["exact", "approximated", "dropped", "reported", "refused"]
-
-DISPOSITIONS: dict[str, Disposition] = {
-    "model": "exact",
-    "max_tokens": "exact",
-    "messages": "approximated",
-    "system": "approximated",
-    "stream": "exact",
-    "stop_sequences": "approximated",  # reported beyond the dialect's maximum
-    "temperature": "exact",
-    "top_p": "exact",
-    "top_k": "approximated",  # reported where the dialect has none
-    "metadata": "approximated",
-    "tools": "approximated",
-    "tool_choice": "exact",
-    "thinking": "approximated",
-    "output_config": "approximated",
-    "output_format": "approximated",
-    "service_tier": "dropped",
-    "compaction": "refused",
-    "thread": "refused",
-    "container": "reported",
-    "mcp_servers": "reported",
-    "fallbacks": "reported",
-    "billing_policy": "reported",
-    "diagnostics": "reported",
-    # Hints that are not even decoded, as any member that is newer than this list.
-    "cache_control": "dropped",
-    "context_management": "dropped",
-    "speed": "dropped",
-    "inference_geo": "dropped",
-    "fallback_credit_token": "dropped",
-    "user_profile_id": "dropped",  # a header
-    "workspace_id": "dropped",  # a header
-    "betas": "dropped",  # a header
-}
-"""What becomes of each member of the request (protocol notes C.1, C.9.21)."""
-
-_REPORTED = tuple(name for name, row in DISPOSITIONS.items() if row == "reported")
+_REPORTED = tuple(
+    name
+    for name, row in MESSAGES["request field"].items()
+    if row.disposition == "reported" and name in MessagesRequest.__struct_fields__
+)
 _ATTRIBUTION = "x-anthropic-billing-header:"
 """The first system block of Claude Code; it differs between requests and says nothing to a model
 (protocol notes C.9.2)."""
@@ -82,6 +48,14 @@ class Translated(NamedTuple):
     names: ToolNames
     prefill: str
     """The text that the answer continues; empty: it is an answer of its own."""
+    match_stops: bool
+    """The upstream is not told the stop sequences, because it would not say which one it met: the
+    answer is read as a stream and ended here (protocol notes C.9.14)."""
+
+
+def stop_sequences(asked: MessagesRequest) -> list[str]:
+    """The sequences that can end the answer."""
+    return [stop for stop in asked.stop_sequences or () if stop]
 
 
 def request_to_chat(asked: MessagesRequest, terms: UpstreamTerms, seal_key: bytes) -> Translated:
@@ -91,7 +65,7 @@ def request_to_chat(asked: MessagesRequest, terms: UpstreamTerms, seal_key: byte
         GatewayError: the request cannot be said to this upstream; the field is named.
     """
     _refuse(asked)
-    dialect = dialect_of(terms.dialect)
+    dialect = dialect_for(terms)
     names = ToolNames(dialect.tool_name_max)
     conversation = Conversation(dialect, names, seal_key)
     conversation.leading += _leading_system(asked.system)
@@ -108,11 +82,13 @@ def request_to_chat(asked: MessagesRequest, terms: UpstreamTerms, seal_key: byte
         request, asked, dialect, names, has_tool_messages=conversation.has_tool_messages
     )
     setattr(request, dialect.limit_field, terms.max_tokens)
-    _write_thinking(request, asked, dialect)
-    _write_stream(request, asked, dialect)
+    if terms.avoid is not ErrorCode.THINKING_LOST:
+        _write_thinking(request, asked, dialect)
+    match_stops = bool(stop_sequences(asked)) and not dialect.says_stop
+    _write_stream(request, dialect, stream=bool(asked.stream) or match_stops)
     dropped += [name for name in _REPORTED if _present(getattr(asked, name)) is not None]
     lost = _named([*dropped, *conversation.dropped])
-    return Translated(request, lost, names, conversation.prefill)
+    return Translated(request, lost, names, conversation.prefill, match_stops)
 
 
 def _named(dropped: list[str]) -> tuple[str, ...]:
@@ -171,11 +147,8 @@ def _write_sampling(request: ChatRequest, asked: MessagesRequest, dialect: Diale
             request.top_k = asked.top_k
         else:
             dropped.append("top_k")
-    stops = [stop for stop in asked.stop_sequences or () if stop]
-    if stops:
-        request.stop = stops[: dialect.stop_max]
-        if len(stops) > dialect.stop_max:
-            dropped.append("stop_sequences")
+    if dialect.says_stop:
+        request.stop = stop_sequences(asked) or None
     user = asked.metadata.user_id if asked.metadata else None
     if user and (dialect.safety_identifier or dialect.prompt_cache_key):
         # Claude Code puts a whole JSON document there; its hash is short and tells nobody anything.
@@ -226,9 +199,9 @@ def _write_thinking(request: ChatRequest, asked: MessagesRequest, dialect: Diale
     dialect.set_thinking(request, word, budget)
 
 
-def _write_stream(request: ChatRequest, asked: MessagesRequest, dialect: Dialect) -> None:
-    request.stream = bool(asked.stream)
-    if asked.stream and dialect.stream_options:
+def _write_stream(request: ChatRequest, dialect: Dialect, *, stream: bool) -> None:
+    request.stream = stream
+    if stream and dialect.stream_options:
         options = StreamOptions(include_usage=True)
         if dialect.continuous_usage:
             options.continuous_usage_stats = True

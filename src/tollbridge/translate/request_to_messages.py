@@ -1,9 +1,9 @@
 """A Chat request as a Messages request (protocol notes C.2).
 
-`DISPOSITIONS` says of every field what becomes of it; the code below does it.
+`dispositions.CHAT` says of every field what becomes of it; the code below does it.
 """
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Raw
@@ -12,7 +12,10 @@ from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.bridge import Ask, UpstreamTerms
 from tollbridge.translate.claude import Abilities, abilities
 from tollbridge.translate.content_to_messages import Conversation
+from tollbridge.translate.dialects import SchemaLevel, SystemPlace
+from tollbridge.translate.dispositions import CHAT
 from tollbridge.translate.members import read_members
+from tollbridge.translate.schemas import clean_schema
 from tollbridge.translate.schemas_to_messages import answer_schema
 from tollbridge.translate.tables import (
     EFFORT_TO_BUDGET,
@@ -20,6 +23,7 @@ from tollbridge.translate.tables import (
     effort_of_budget,
 )
 from tollbridge.translate.tools_to_messages import ToolPlan, plan_tools
+from tollbridge.translate.unknown_names import UnknownNames
 from tollbridge.wire.chat.requests import ChatRequest
 from tollbridge.wire.codec import decode, encode
 from tollbridge.wire.messages.requests import (
@@ -32,53 +36,7 @@ from tollbridge.wire.messages.requests import (
     Tool,
 )
 
-Disposition = Literal["exact", "approximated", "ignored", "dropped", "refused"]
-"""`ignored` fields are hints and vanish silently, `dropped` ones are named to the client."""
-
-DISPOSITIONS: dict[str, Disposition] = {
-    "model": "exact",
-    "messages": "approximated",  # content_to_messages
-    "max_completion_tokens": "exact",
-    "max_tokens": "exact",
-    "stream": "exact",
-    "stream_options": "exact",  # usage is always reported upstream and always told
-    "temperature": "approximated",  # clamped to 0..1; not taken by new models or with thinking
-    "top_p": "approximated",
-    "top_k": "approximated",
-    "stop": "exact",
-    "n": "refused",
-    "tools": "exact",
-    "tool_choice": "exact",
-    "parallel_tool_calls": "exact",
-    "functions": "exact",
-    "function_call": "exact",
-    "response_format": "approximated",
-    "reasoning_effort": "approximated",
-    "thinking": "approximated",  # DeepSeek's and others' word for effort
-    "enable_thinking": "approximated",  # Qwen's
-    "user": "exact",
-    "safety_identifier": "exact",
-    "service_tier": "approximated",
-    "web_search_options": "approximated",
-    "prompt_cache_key": "ignored",
-    "prompt_cache_options": "ignored",
-    "prompt_cache_retention": "ignored",
-    "modalities": "refused",  # when it holds audio
-    "audio": "refused",
-    "logprobs": "refused",
-    "top_logprobs": "refused",
-    "frequency_penalty": "dropped",
-    "presence_penalty": "dropped",
-    "repetition_penalty": "dropped",
-    "min_p": "dropped",
-    "seed": "dropped",
-    "logit_bias": "dropped",
-    "verbosity": "dropped",
-    "prediction": "dropped",
-    "moderation": "dropped",
-    "metadata": "dropped",
-    "store": "dropped",
-}
+FIELDS = CHAT["request field"]
 
 NOT_ASKED = frozenset({b"null", b"false", b"{}", b"[]", b'"medium"', b'["text"]'})
 """Values with which a field says what would hold without it."""
@@ -119,17 +77,22 @@ class Translated(NamedTuple):
     dropped: tuple[str, ...]
 
 
-def request_to_messages(body: bytes, ask: Ask, terms: UpstreamTerms) -> Translated:
+def request_to_messages(
+    body: bytes, ask: Ask, terms: UpstreamTerms, unknown: UnknownNames
+) -> Translated:
     """Translate the whole request.
 
     Raises:
         GatewayError: a field that is malformed, or whose being ignored would be a lie.
     """
     request = decode(body, _decoder)
-    asked = _asked_fields(body)
+    asked = _asked_fields(body, unknown)
     able = abilities(terms.model, terms.dialect)
-    plan = plan_tools(request)
-    conversation = Conversation(able, plan)
+    if terms.system_messages is not None:
+        able = able._replace(system=SystemPlace(terms.system_messages))
+    bare = terms.avoid is ErrorCode.SCHEMA_REFUSED
+    plan = plan_tools(request, bare=bare)
+    conversation = Conversation(able, plan, unknown)
     conversation.add_all(request.messages)
     limit = min(ask.max_tokens or terms.max_tokens, terms.max_tokens)
     translated = MessagesRequest(
@@ -141,11 +104,12 @@ def request_to_messages(body: bytes, ask: Ask, terms: UpstreamTerms) -> Translat
         tool_choice=plan.choice,
         stop_sequences=_stops(request.stop),
     )
-    dropped = [name for name in asked if DISPOSITIONS[name] == "dropped"]
+    dropped = [name for name in asked if FIELDS[name].disposition == "reported"]
     dropped += plan.dropped
-    dropped += _set_thinking(translated, request, able, conversation)
+    effort = "none" if terms.avoid is ErrorCode.THINKING_LOST else _effort(request)
+    dropped += _set_thinking(translated, effort, able, conversation)
     dropped += _set_sampling(translated, request, able)
-    dropped += _set_format(translated, request, able, conversation)
+    dropped += _set_format(translated, request, able, conversation, bare=bare)
     if "web_search_options" in asked:
         if able.anthropic:
             translated.tools = [*(translated.tools or ()), WEB_SEARCH]
@@ -163,13 +127,18 @@ def request_to_messages(body: bytes, ask: Ask, terms: UpstreamTerms) -> Translat
     return Translated(encode(translated), plan, (*dropped, *conversation.dropped))
 
 
-def _asked_fields(body: bytes) -> list[str]:
+def _asked_fields(body: bytes, unknown: UnknownNames) -> list[str]:
     """The known fields that ask for something; 400 for those that cannot be ignored."""
     asked = []
     for name, raw in read_members(body).items():
-        if name not in DISPOSITIONS or bytes(raw) in NOT_ASKED or _is_nothing(name, raw):
+        if name not in FIELDS:
+            unknown.note("chat request field", name)
             continue
-        if DISPOSITIONS[name] == "refused" and (name != "modalities" or b'"audio"' in bytes(raw)):
+        if bytes(raw) in NOT_ASKED or _is_nothing(name, raw):
+            continue
+        if FIELDS[name].disposition == "refused" and (
+            name != "modalities" or b'"audio"' in bytes(raw)
+        ):
             raise GatewayError(
                 ErrorCode.FIELD_UNSUPPORTED,
                 f"{name}: this model's upstream cannot do this.",
@@ -195,9 +164,8 @@ def _stops(stop: str | list[str] | None) -> list[str] | None:
 
 
 def _set_thinking(
-    translated: MessagesRequest, request: ChatRequest, able: Abilities, conversation: Conversation
+    translated: MessagesRequest, effort: str | None, able: Abilities, conversation: Conversation
 ) -> list[str]:
-    effort = _effort(request)
     if effort is None:
         return []
     if effort not in EFFORT_TO_MESSAGES:
@@ -269,7 +237,12 @@ def _set_sampling(translated: MessagesRequest, request: ChatRequest, able: Abili
 
 
 def _set_format(
-    translated: MessagesRequest, request: ChatRequest, able: Abilities, conversation: Conversation
+    translated: MessagesRequest,
+    request: ChatRequest,
+    able: Abilities,
+    conversation: Conversation,
+    *,
+    bare: bool,
 ) -> list[str]:
     wanted = request.response_format
     if wanted is None or wanted.type == "text":
@@ -287,7 +260,8 @@ def _set_format(
         )
     if isinstance(schema, Raw) and able.output_config:
         config = translated.output_config = translated.output_config or OutputConfig()
-        config.format = OutputFormat(type="json_schema", schema=answer_schema(schema))
+        fit = clean_schema(schema, SchemaLevel.BARE) if bare else schema
+        config.format = OutputFormat(type="json_schema", schema=answer_schema(fit))
         return []
     text = JSON_ONLY
     if isinstance(schema, Raw):

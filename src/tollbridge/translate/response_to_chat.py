@@ -145,7 +145,7 @@ def input_text(raw: Raw | UnsetType) -> str:
     """A tool's input as `arguments`: its own bytes. A string is input that was cut, unquoted."""
     if isinstance(raw, UnsetType):
         return "{}"
-    text = bytes(raw).decode()
+    text = str(raw, "utf-8", "replace")
     return msgspec.json.decode(text, type=str) if text.startswith('"') else text
 
 

@@ -12,6 +12,19 @@ from tollbridge.wire.chat.responses import Choice
 from tollbridge.wire.codec import encode
 
 
+class GatheredMessage(StreamToMessages):
+    """A stream that becomes one message (implements `bridge.GatheredAnswer`)."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._collector = MessageCollector()
+        super().__init__(answer, self._collector)
+
+    def reply(self) -> Reply:
+        """The message, once the stream has finished."""
+        message = encode(self._collector.message)
+        return Reply(message, self.usage, self.counted_output, self.kept)
+
+
 def completion_to_message(body: bytes, answer: Answer, echoed: str = "") -> Reply:
     """Translate a one-shot answer.
 
@@ -21,13 +34,12 @@ def completion_to_message(body: bytes, answer: Answer, echoed: str = "") -> Repl
         GatewayError: the body is no answer, an error in disguise, or says that the upstream gave
             up.
     """
-    collector = MessageCollector()
-    stream = StreamToMessages(answer, collector)
+    stream = GatheredMessage(answer)
     stream.take_chunk(_as_chunk(read_completion(body), echoed))
     stream.close()
     if stream.failure is not None:
         raise stream.failure
-    return Reply(encode(collector.message), stream.usage, stream.counted_output)
+    return stream.reply()
 
 
 def _as_chunk(completion: CompletionBody, echoed: str) -> ChunkBody:

@@ -29,7 +29,8 @@ _SCHEMA_LISTS = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
 def clean_schema(schema: Raw, level: SchemaLevel) -> Raw:
     """The schema without what this level does not allow; the same bytes if nothing has to go."""
     text = bytes(schema)
-    suspects = (b'"$schema"', b'"pattern"', b'"format"') if _strict(level) else (b'"$schema"',)
+    plain = level is SchemaLevel.PLAIN
+    suspects = (b'"$schema"',) if plain else (b'"$schema"', b'"pattern"', b'"format"')
     if not any(suspect in text for suspect in suspects):
         return schema
     return Raw(encode(_cleaned(msgspec.json.decode(text), level)))
@@ -54,8 +55,19 @@ def is_strict_schema(schema: object) -> bool:
     return all(map(is_strict_schema, inner))
 
 
-def _strict(level: SchemaLevel) -> bool:
-    return level is SchemaLevel.GRAMMAR
+def _is_unfit(name: str, value: object, level: SchemaLevel) -> bool:
+    """Whether a keyword has to go at this level."""
+    if name == "$schema":
+        return True
+    if level is SchemaLevel.PLAIN or name not in ("pattern", "format"):
+        return False
+    if level is SchemaLevel.BARE:
+        return True
+    return (
+        not (isinstance(value, str) and value in _FORMATS)
+        if name == "format"
+        else "\\p" in str(value).lower()
+    )
 
 
 def _cleaned(schema: object, level: SchemaLevel) -> object:
@@ -63,11 +75,7 @@ def _cleaned(schema: object, level: SchemaLevel) -> object:
         return schema
     cleaned: dict[str, object] = {}
     for name, value in schema.items():
-        if name == "$schema":
-            continue
-        if _strict(level) and name == "format" and value not in _FORMATS:
-            continue
-        if _strict(level) and name == "pattern" and "\\p" in str(value).lower():
+        if _is_unfit(name, value, level):
             continue
         if name in _SCHEMA_MAPS and isinstance(value, Mapping):
             cleaned[name] = {key: _cleaned(inner, level) for key, inner in value.items()}

@@ -15,7 +15,9 @@ from tollbridge.config import Protocol
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.bridge import Ask, Identity
 from tollbridge.translate.counting import chat_usage, usage_from_messages
+from tollbridge.translate.dispositions import MESSAGES
 from tollbridge.translate.failures import failure_from_event
+from tollbridge.translate.kept_thinking import KeptThinking
 from tollbridge.translate.relay import Relay
 from tollbridge.translate.response_to_chat import (
     explanation,
@@ -26,6 +28,7 @@ from tollbridge.translate.response_to_chat import (
     tool_call,
 )
 from tollbridge.translate.tools_to_messages import ToolPlan
+from tollbridge.translate.unknown_names import UnknownNames
 from tollbridge.usage import TokenUsage
 from tollbridge.wire.chat.requests import ReasoningDetail
 from tollbridge.wire.codec import encode
@@ -54,6 +57,7 @@ class _Delta(Struct, gc=False):
     thinking: str | None = None
     partial_json: str | None = None
     signature: str | None = None
+    type: str = ""
 
 
 class _DeltaEvent(Struct, gc=False):
@@ -96,11 +100,17 @@ class ChatStream(Relay):
     client: Protocol = "chat"
     __slots__ = (
         "_blocks", "_calls", "_details", "_head", "_phase", "_plan", "_role", "_stop_delta",
+        "_thinking", "_unknown",
     )  # fmt: skip
 
-    def __init__(self, ask: Ask, identity: Identity, plan: ToolPlan) -> None:
+    def __init__(
+        self, ask: Ask, identity: Identity, plan: ToolPlan, unknown: UnknownNames | None = None
+    ) -> None:
         super().__init__(ask, identity)
         self._plan = plan
+        self._unknown = unknown or UnknownNames()
+        self._thinking = KeptThinking()
+        """For clients that do not send `reasoning_details` back."""
         self._phase = Phase.BEFORE
         self._blocks: dict[int, _OpenBlock] = {}
         self._calls = 0
@@ -134,7 +144,12 @@ class ChatStream(Relay):
             return self.fail(failure_from_event(detail.type, detail.message))
         if event.type in ORDERED:
             return self._broken(f"a {event.type} event out of order")
+        self._note("event", event.type)
         return b""
+
+    def _note(self, kind: str, name: str) -> None:
+        if name not in MESSAGES[kind]:
+            self._unknown.note(f"messages {kind}", name)
 
     def _delta(self, event: _DeltaEvent) -> bytes:
         delta = event.delta
@@ -146,6 +161,8 @@ class ChatStream(Relay):
             return self._fragment(block, text)
         if delta.signature is not None:
             block.signature = delta.signature
+        elif text is None and block.member:
+            self._note("delta", delta.type)
         return b""
 
     def _fragment(self, block: _OpenBlock, text: str) -> bytes:
@@ -183,8 +200,13 @@ class ChatStream(Relay):
             self._set_frame(block, b'"reasoning_content":', b"")
             return self._fragment(block, started.thinking) if started.thinking else b""
         if started.type == "redacted_thinking":
+            self._thinking.redact(started.data or "")
             return self._detail(redacted_detail(started.data or "", self._details))
-        return self._open_call(block) if started.type == "tool_use" else b""
+        if started.type == "tool_use":
+            self._thinking.call(started.id or "")
+            return self._open_call(block)
+        self._note("answer block", started.type)
+        return b""
 
     def _open_call(self, block: _OpenBlock) -> bytes:
         index = block.call = self._calls
@@ -221,6 +243,8 @@ class ChatStream(Relay):
     def _close_block(self, block: _OpenBlock) -> bytes:
         text = "".join(block.kept or ())
         if block.block.type == "thinking" and block.signature:
+            self._thinking.think(text)
+            self._thinking.seal(block.signature)
             return self._detail(signed_detail(text, block.signature, self._details))
         if block.block.type != "tool_use":
             return b""
@@ -251,6 +275,7 @@ class ChatStream(Relay):
     def _finish(self, _: Event) -> bytes:
         """The end, with usage: where a client asked for it, or in the last chunk with choices."""
         self.finished = True
+        self.kept = self._thinking.kept()
         stop = self._stop_delta
         reason = finish_reason(stop.stop_reason, called=self._calls > 0, plan=self._plan)
         refusal = explanation(stop.stop_reason, stop.stop_details)

@@ -1,24 +1,28 @@
 """A Chat stream as a Messages stream: chunks in, events out (protocol notes C.9.3 to C.9.8).
 
-At most one content block is open. What arrives asks for a kind of block; `STEPS` says what has to
-be closed and opened for it. The end is held until the upstream has ended, because usage comes last;
-an upstream that stops without a finish reason ends in an error event.
+At most one content block is open. What arrives asks for a kind of block; `block_steps` says what
+has to be closed and opened for it. The end is held until the upstream has ended, because usage
+comes last; an upstream that stops without a finish reason ends in an error event.
 """
 
-import enum
 from typing import NamedTuple
 
 from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.translate.block_steps import STEPS, Open, Step
+from tollbridge.translate.bridge import Kept
 from tollbridge.translate.chat_answers import ChunkBody, read_chunk, reasoning_text
 from tollbridge.translate.counting import usage_from_chat
 from tollbridge.translate.event_writer import EventWriter
 from tollbridge.translate.failures import failure_from_event
+from tollbridge.translate.kept_thinking import KeptThinking
 from tollbridge.translate.message_collector import Writer
 from tollbridge.translate.open_calls import OpenCall, OpenCalls
 from tollbridge.translate.signatures import client_tool_id, sign_thinking
+from tollbridge.translate.stop_matcher import StopMatcher
 from tollbridge.translate.stops import finish_word, stop_reason
 from tollbridge.translate.think_tags import ThinkTags
 from tollbridge.translate.tool_names import ToolNames
+from tollbridge.translate.unknown_names import UnknownNames
 from tollbridge.usage import TokenUsage
 from tollbridge.wire.chat.chunks import ChunkChoice, ChunkDelta
 from tollbridge.wire.chat.requests import ReasoningDetail, ToolCall
@@ -47,47 +51,10 @@ class Answer(NamedTuple):
     """The blocks are there, but their text only inside the signature (`display: omitted`)."""
     seal_key: bytes = b""
     stop_sequences: tuple[str, ...] = ()
+    match_stops: bool = False
+    """The upstream was not told the stop sequences: the answer is ended here."""
     think_tags: bool = False
-
-
-class Open(enum.Enum):
-    """The kind of content block that is open, or wanted."""
-
-    NOTHING = enum.auto()
-    THINKING = enum.auto()
-    TEXT = enum.auto()
-    CALLS = enum.auto()
-
-
-class Step(enum.Enum):
-    """What is done on the way from one kind of block to another."""
-
-    OPEN_THINKING = enum.auto()
-    OPEN_TEXT = enum.auto()
-    CLOSE_THINKING = enum.auto()
-    CLOSE_TEXT = enum.auto()
-    CLOSE_CALLS = enum.auto()
-
-
-STEPS: dict[tuple[Open, Open], tuple[Step, ...]] = {
-    # Open, wanted: steps. Calls open one by one as their names become known.
-    (Open.NOTHING, Open.NOTHING): (),
-    (Open.NOTHING, Open.THINKING): (Step.OPEN_THINKING,),
-    (Open.NOTHING, Open.TEXT): (Step.OPEN_TEXT,),
-    (Open.NOTHING, Open.CALLS): (),
-    (Open.THINKING, Open.NOTHING): (Step.CLOSE_THINKING,),
-    (Open.THINKING, Open.THINKING): (),
-    (Open.THINKING, Open.TEXT): (Step.CLOSE_THINKING, Step.OPEN_TEXT),
-    (Open.THINKING, Open.CALLS): (Step.CLOSE_THINKING,),
-    (Open.TEXT, Open.NOTHING): (Step.CLOSE_TEXT,),
-    (Open.TEXT, Open.THINKING): (Step.CLOSE_TEXT, Step.OPEN_THINKING),
-    (Open.TEXT, Open.TEXT): (),
-    (Open.TEXT, Open.CALLS): (Step.CLOSE_TEXT,),
-    (Open.CALLS, Open.NOTHING): (Step.CLOSE_CALLS,),
-    (Open.CALLS, Open.THINKING): (Step.CLOSE_CALLS, Step.OPEN_THINKING),
-    (Open.CALLS, Open.TEXT): (Step.CLOSE_CALLS, Step.OPEN_TEXT),
-    (Open.CALLS, Open.CALLS): (),
-}
+    unknown: UnknownNames | None = None
 
 
 class StreamToMessages:
@@ -97,6 +64,8 @@ class StreamToMessages:
         self.usage: TokenUsage | None = None
         self.failure: GatewayError | None = None
         self.finished = False
+        self.stopped_early = False
+        self.kept: Kept | None = None
         self._answer = answer
         self._sse = SSEDecoder()
         self._writer = writer or EventWriter()
@@ -107,7 +76,11 @@ class StreamToMessages:
         self._late_text: list[str] = []
         self._hidden: list[str] = []
         self._signature = ""
+        self._thinking = None if answer.thinking else KeptThinking()
+        """Thinking that the client does not see."""
         self._tags = ThinkTags() if answer.think_tags else None
+        stops = answer.stop_sequences if answer.match_stops else ()
+        self._stops = StopMatcher(stops) if stops else None
         self._finish: FinishReason | None = None
         self._matched: str | None = None
         self._refused = False
@@ -118,14 +91,15 @@ class StreamToMessages:
         return self._writer.counted
 
     def feed(self, data: bytes) -> bytes:
-        """Take upstream bytes, give events; `message_start` comes with the first bytes."""
+        """Take upstream bytes, give events; `message_start` comes with the first event."""
         if self._ended:
             return b""
         try:
-            self._take(self._sse.blocks(data))
+            blocks = self._sse.blocks(data)
+            self._take(blocks)
         except GatewayError as error:
             return self.fail(error)
-        if not self._writer.begun:
+        if blocks and not self._writer.begun:
             self._begin()
         return self._writer.drain()
 
@@ -173,6 +147,11 @@ class StreamToMessages:
             if choice.index == 0:
                 if choice.delta is not None:
                     self._take_delta(choice.delta)
+                    if self._stops is not None and self._matched is not None:
+                        self._finish = "stop"
+                        self._end(done=True)
+                        self.stopped_early = True  # the upstream need not go on
+                        return
                 if choice.finish_reason:
                     self._take_finish(choice, choice.finish_reason)
                 if choice.usage:
@@ -180,16 +159,22 @@ class StreamToMessages:
 
     def _take(self, blocks: list[bytes]) -> None:
         for block in blocks:
+            name: str | None = None
             if block.startswith(b"data: {") and b"\n" not in block:
-                self.take_chunk(read_chunk(block[6:]))
+                data = block[6:]
             elif event := parse_block(block):
-                if event.data.startswith(DONE):
+                name, data = event
+                if data.startswith(DONE):
                     self._end(done=True)
                     return
-                chunk = read_chunk(event.data)
-                if event.event == "error":
-                    raise failure_from_event(None, "")
-                self.take_chunk(chunk)
+            else:
+                continue
+            chunk = read_chunk(data, self._answer.unknown)
+            if name == "error":
+                raise failure_from_event(None, "")
+            self.take_chunk(chunk)
+            if self._ended:
+                return
 
     def _begin(self) -> None:
         """`message_start`, with the prompt's tokens as far as they are known."""
@@ -213,6 +198,8 @@ class StreamToMessages:
         if delta.refusal:
             self._refused = True
             self._write(delta.refusal)
+        if self._stops is not None and self._matched is not None:
+            return
         if delta.tool_calls:
             for piece in delta.tool_calls:
                 self._take_call(piece)
@@ -240,7 +227,17 @@ class StreamToMessages:
                 self._close_calls()
         self._open = wanted
 
-    def _write(self, text: str) -> None:
+    def _release_text(self, stops: StopMatcher) -> None:
+        """The text that was held back for a stop sequence, before something else follows it."""
+        if held := stops.release():
+            self._write(held, certain=True)
+
+    def _write(self, text: str, *, certain: bool = False) -> None:
+        if self._stops is not None and not certain:
+            text = self._stops.feed(text)
+            self._matched = self._stops.matched
+            if not text:
+                return
         if self._open is not Open.TEXT:
             if self._is_within_call():
                 self._late_text.append(text)
@@ -267,7 +264,11 @@ class StreamToMessages:
             self._write(text)
 
     def _think(self, thought: str) -> None:
-        if not self._answer.thinking or self._is_within_call():
+        if self._thinking is not None:
+            self._thinking.think(thought)
+        if self._stops is not None:
+            self._release_text(self._stops)
+        if self._thinking is not None or self._is_within_call():
             self._writer.count(thought)
             return
         if self._signature:
@@ -287,7 +288,11 @@ class StreamToMessages:
         for detail in details:
             if text := detail.text or detail.summary:
                 self._think(text)
-            if not self._answer.thinking:
+            if self._thinking is not None:
+                if detail.signature:
+                    self._thinking.seal(detail.signature)
+                if detail.data:
+                    self._thinking.redact(detail.data)
                 continue
             if detail.signature:
                 self._become(Open.THINKING)
@@ -306,6 +311,8 @@ class StreamToMessages:
         self._writer.stop_block()
 
     def _take_call(self, piece: ToolCall) -> None:
+        if self._stops is not None:
+            self._release_text(self._stops)
         if self._open is not Open.CALLS:
             self._become(Open.CALLS)
         calls = self._calls
@@ -322,6 +329,8 @@ class StreamToMessages:
         if not call_id or call_id in self._ids:
             call_id = f"toolu_{self._answer.message_id}_{len(self._ids)}"
         self._ids.add(call_id)
+        if self._thinking is not None:
+            self._thinking.call(call_id)
         name = self._answer.names.restore(call.name)
         self._writer.count(name)
         block = {"type": "tool_use", "id": call_id, "name": name, "input": {}}
@@ -358,6 +367,8 @@ class StreamToMessages:
         """
         if self._tags is not None:
             self._take_tagged(*self._tags.close())
+        if self._stops is not None:
+            self._release_text(self._stops)
         produced = self._writer.counted > 0 and not self._calls.is_cut()
         if self._finish is None and not (done and produced):
             raise GatewayError(
@@ -382,3 +393,5 @@ class StreamToMessages:
         self._writer.end(reason, self._matched if reason == "stop_sequence" else None, usage)
         self._ended = True
         self.finished = True
+        if self._thinking is not None:
+            self.kept = self._thinking.kept()

@@ -163,6 +163,7 @@ ERROR_WORDS: dict[str, ErrorCode] = {
     "exceeded_current_quota_error": ErrorCode.UPSTREAM_QUOTA,  # Kimi
     "not_found_error": ErrorCode.UPSTREAM_MODEL_MISSING,
     "model_not_found": ErrorCode.UPSTREAM_MODEL_MISSING,
+    "invalid_function_parameters": ErrorCode.SCHEMA_REFUSED,
     "context_length_exceeded": ErrorCode.CONTEXT_OVERFLOW,
     "exceed_context_size_error": ErrorCode.CONTEXT_OVERFLOW,  # llama.cpp
     "rate_limit_error": ErrorCode.UPSTREAM_RATE_LIMITED,

@@ -5,7 +5,7 @@ from msgspec import Raw
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.client_tools import client_tool
 from tollbridge.translate.dialects import Dialect
-from tollbridge.translate.schemas import NO_ARGUMENTS, clean_schema
+from tollbridge.translate.schemas import clean_schema
 from tollbridge.translate.tables import CHOICE_TO_CHAT
 from tollbridge.translate.tool_names import ToolNames
 from tollbridge.wire.chat.requests import (
@@ -31,16 +31,13 @@ def write_tools(
     Raises:
         GatewayError: FIELD_UNSUPPORTED if the choice forces a tool that Anthropic's servers run,
             FIELD_INVALID for a choice that does not exist or names no tool, FIELD_MISSING for a
-            tool of the client without a name.
+            tool of the client without a name or an input schema.
     """
     tools: list[ChatTool] = []
     dropped: list[str] = []
     for index, tool in enumerate(asked.tools or ()):
-        if not tool.name and (tool.type is None or tool.type == "custom"):
-            path = f"tools[{index}].name"
-            raise GatewayError(
-                ErrorCode.FIELD_MISSING, f"{path}: this field is required.", field=path
-            )
+        if tool.type is None or tool.type == "custom":
+            _check_custom(tool, index)
         function = _function(tool, dialect, names)
         if function is None:
             dropped.append(f"tools.{tool.type}")
@@ -68,18 +65,26 @@ def write_tools(
     return dropped
 
 
+def _check_custom(tool: Tool, index: int) -> None:
+    """A tool of the client's own says its name and what it takes."""
+    missing = "name" if not tool.name else "input_schema"
+    if missing == "name" or not isinstance(tool.input_schema, Raw):
+        path = f"tools[{index}].{missing}"
+        raise GatewayError(ErrorCode.FIELD_MISSING, f"{path}: this field is required.", field=path)
+    if not bytes(tool.input_schema).lstrip().startswith(b"{"):
+        raise _invalid(f"tools[{index}].input_schema", "must be an object")
+
+
 def _function(tool: Tool, dialect: Dialect, names: ToolNames) -> Function | None:
     """The tool as a function; None if the client does not run it, or nobody knows its schema."""
     schema = tool.input_schema
     description = tool.description
     if not isinstance(schema, Raw):
-        if tool.type is None or tool.type == "custom":
-            schema = NO_ARGUMENTS
-        elif known := client_tool(tool.type):
-            text, schema = known
-            description = description or text
-        else:
+        known = client_tool(tool.type or "")
+        if known is None:
             return None
+        text, schema = known
+        description = description or text
     if not tool.name:
         return None
     return Function(

@@ -7,6 +7,8 @@ import msgspec
 from msgspec import Raw
 
 from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.translate.dialects import SchemaLevel
+from tollbridge.translate.schemas import clean_schema
 from tollbridge.translate.schemas_to_messages import tool_schema
 from tollbridge.translate.tables import CHOICE_TO_MESSAGES
 from tollbridge.wire.chat.requests import (
@@ -27,9 +29,11 @@ _LEGAL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 class ToolPlan:
     """The tools of one request, and how calls of them are told to the client."""
 
-    __slots__ = ("_client_names", "choice", "custom", "dropped", "legacy", "tools")
+    __slots__ = ("_client_names", "bare", "choice", "custom", "dropped", "legacy", "tools")
 
-    def __init__(self) -> None:
+    def __init__(self, *, bare: bool = False) -> None:
+        self.bare = bare
+        """Schemas go without `pattern` and `format`."""
         self.tools: list[Tool] = []
         self.choice: ToolChoice | None = None
         self.custom: set[str] = set()
@@ -53,14 +57,14 @@ class ToolPlan:
         return self._client_names.get(name, name)
 
 
-def plan_tools(request: ChatRequest) -> ToolPlan:
+def plan_tools(request: ChatRequest, *, bare: bool = False) -> ToolPlan:
     """Translate `tools`, `functions`, `tool_choice`, `function_call` and `parallel_tool_calls`.
 
     Raises:
         GatewayError: FIELD_INVALID for a tool without a definition, for a schema that is none and
             for a forced tool that is not offered.
     """
-    plan = ToolPlan()
+    plan = ToolPlan(bare=bare)
     names: list[str] = []
     for index, entry in enumerate(request.tools or ()):
         where = f"tools[{index}]"
@@ -95,6 +99,8 @@ def plan_tools(request: ChatRequest) -> ToolPlan:
 def _function(plan: ToolPlan, function: Function, where: str) -> Tool:
     try:
         schema = tool_schema(function.parameters)
+        if plan.bare:
+            schema = clean_schema(schema, SchemaLevel.BARE)
     except msgspec.DecodeError:
         raise _invalid(f"{where}.parameters", "this is not the schema of an object") from None
     return Tool(

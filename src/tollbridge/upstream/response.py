@@ -118,7 +118,9 @@ class Response:
         parser, headers = self._parser, self.headers
         assert parser is not None
         status = parser.get_status_code()
-        if 100 <= status < 200 and status != 101:
+        if status < 100:
+            raise ValueError(f"a status of {status}")
+        if status < 200 and status != 101:
             headers.clear()
             return
         self.status = status

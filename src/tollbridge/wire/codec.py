@@ -4,7 +4,9 @@ What a client got wrong is told in the words of JSON, not in those of the decodi
 values of numbers are repeated, since they help; texts are not, since they may be prompts.
 """
 
+import contextlib
 import re
+from collections.abc import Iterator
 from typing import TypeVar
 
 import msgspec
@@ -61,9 +63,30 @@ def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise GatewayError(ErrorCode.BODY_INVALID, _malformed(body, error)) from None
     except RecursionError:
+        raise _too_deep() from None
+
+
+@contextlib.contextmanager
+def reading_raw_members() -> Iterator[None]:
+    """Around what looks into members of a client's body that typed decoding has left raw.
+
+    Raises:
+        GatewayError: BODY_INVALID if one of them is nested too deeply or holds a number that is
+            beyond all ranges.
+    """
+    try:
+        yield
+    except RecursionError:
+        raise _too_deep() from None
+    except msgspec.DecodeError as error:
+        reason = str(error).partition(" - at ")[0].lower()
         raise GatewayError(
-            ErrorCode.BODY_INVALID, "The request body is nested too deeply."
+            ErrorCode.BODY_INVALID, f"The request body holds what cannot be read: {reason}."
         ) from None
+
+
+def _too_deep() -> GatewayError:
+    return GatewayError(ErrorCode.BODY_INVALID, "The request body is nested too deeply.")
 
 
 def decode_answer(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:

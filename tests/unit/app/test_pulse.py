@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from tests.contract.samples import settlement
 from tests.fakes.bodies import message_end, message_start, messages_body, text_delta
 from tests.fakes.exchange_parts import (
     HANG,
@@ -282,3 +283,48 @@ async def test_stop_settles_what_still_waits(world):
     await world.pulse.stop()
     assert not world.settler.waiting
     assert world.usage()[0]["outcome"] == "finished"
+
+
+class Alerter:
+    """Counts."""
+
+    wakes = stops = 0
+
+    def wake(self):
+        self.wakes += 1
+
+    async def stop(self):
+        self.stops += 1
+
+
+def test_alerts_are_looked_for_every_other_second():
+    async def scenario():
+        store, observer, alerter = Store(), RecordingObserver(), Alerter()
+        settler = Settler(store, observer, MemorySpool())
+        pulse = Pulse(store, settler, observer, "worker-1", lambda: 0, alerter)
+        await pulse.start()
+        for _ in range(5):
+            pulse._beat()
+            await settle_down(5)
+        await pulse.stop()
+        return alerter
+
+    alerter = asyncio.run(scenario())
+    assert (alerter.wakes, alerter.stops) == (2, 1)
+
+
+def test_what_dead_workers_spooled_is_settled_before_the_first_tick():
+    class Settling(Store):
+        async def settle(self, settlement):
+            await self._ask(f"settle {settlement.request_id}")
+
+    async def scenario():
+        store, observer, spool = Settling(), RecordingObserver(), MemorySpool(settlement("r1", 5))
+        pulse = Pulse(store, Settler(store, observer, spool), observer, "worker-1", lambda: 0)
+        await pulse.start()
+        asked = list(store.asked)
+        await pulse.stop()
+        assert spool.closed
+        return asked
+
+    assert asyncio.run(scenario()) == ["checkpoint", "settle r1"]

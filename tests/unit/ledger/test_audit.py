@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from tollbridge.ledger.audit import (
     AuditReport,
     AuditRows,
+    BudgetRow,
     HoldRow,
     JournalRow,
     Totals,
@@ -98,3 +99,32 @@ def test_every_kind_of_error_is_found(wrong: dict, messages: list[str]) -> None:
 
 def test_nothing_at_all_is_exact() -> None:
     assert audited((), (), (), ()) == AuditReport(0, 0, 0, [], {}, [])
+
+
+def test_corrections_change_what_was_granted() -> None:
+    corrected = (
+        *JOURNAL,
+        JournalRow(11, "e", "c1", "add", 0, "q", 7, 0),
+        JournalRow(12, "e", "c2", "take_back", 0, "q", 4, 0),
+    )
+    packs = (PACKS[0], replace(PACKS[1], granted=8, available=3))
+    report = audited(packs=packs, journal=corrected)
+    assert report.differences == []
+    assert report.environments["e"].granted == 108
+    (granted, _) = audited(packs=PACKS, journal=corrected).differences
+    assert granted.message == "granted is 5, the journal says 8"
+
+
+def test_budgets_are_compared_with_the_records() -> None:
+    def differences(budget: BudgetRow) -> list[str]:
+        usage = (UsageCharge("e", "r1", 67, 2, "k"), UsageCharge("e", "r2", 0, 0, "l"))
+        holds = (HoldRow("e", "free", 0, None, 0, "k"), HoldRow("e", "r3", 0, "p", 10, "k"))
+        by_request = sorted(JOURNAL, key=lambda row: (row.env_id, row.request_id))
+        rows = AuditRows(PACKS, iter(JOURNAL), by_request, holds, usage, [budget])
+        return [f"{d.subject} {d.message}" for d in audit(rows).differences]
+
+    assert differences(BudgetRow("e", "k", 67, 10)) == []
+    assert differences(BudgetRow("e", "k", 66, 10)) == [
+        "k the budget says charged 66, the records say 67"
+    ]
+    assert differences(BudgetRow("e", "l", 0, 1)) == ["l the budget says held 1, the records say 0"]

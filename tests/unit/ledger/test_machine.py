@@ -4,11 +4,14 @@ import pytest
 from msgspec.structs import replace
 
 from tollbridge.ledger.machine import (
+    Budget,
     Ending,
     HoldPlan,
     Transfer,
+    correct,
     draw_order,
     expire,
+    levels_reached,
     place_hold,
     settle,
 )
@@ -147,3 +150,50 @@ def test_a_broken_pack_is_noticed() -> None:
     broken = replace(pack("a", 50), granted=49)
     with pytest.raises(AssertionError):
         place_hold([broken], Need(1, 0, 0, 0))
+
+
+@pytest.mark.parametrize(
+    ("budget", "expected"),
+    [
+        (Budget(1_000, 0, 0), (50, 890)),
+        (Budget(110, 0, 0), (50, 890)),
+        (Budget(110, 1, 0), (49, 892)),
+        (Budget(110, 0, 90), (5, 980)),
+        (Budget(110, 0, 91), Refusal.KEY_HELD),
+        (Budget(110, 91, 0), Refusal.KEY_EXHAUSTED),
+        (Budget(110, 200, 50), Refusal.KEY_EXHAUSTED),
+    ],
+)
+def test_a_budget_caps_like_a_pack(budget: Budget, expected: object) -> None:
+    plan = place_hold([pack("a", 1_000)], Need(10, 2, 50, 5), budget)
+    if isinstance(plan, HoldPlan):
+        assert (plan.output_tokens, plan.available) == expected
+    else:
+        assert plan is expected
+
+
+def test_the_key_is_told_before_the_packs() -> None:
+    wide, narrow = Budget(1_000, 0, 0), Budget(5, 0, 0)
+    assert place_hold([pack("a", 9)], Need(10, 2, 50, 5), wide) is Refusal.EXHAUSTED
+    assert place_hold([pack("a", 9)], Need(10, 2, 50, 5), narrow) is Refusal.KEY_EXHAUSTED
+
+
+def test_corrections() -> None:
+    before = pack("a", 50, held=10, expires_at=9)
+    transfer, after = correct(before, 7, 0)
+    assert transfer == Transfer(TransferKind.ADD, 0, "a", 7)
+    assert (after.granted, after.available, after.held) == (67, 57, 10)
+    transfer, after = correct(before, -50, 0)
+    assert transfer == Transfer(TransferKind.TAKE_BACK, 0, "a", 50)
+    assert (after.granted, after.available, after.held) == (10, 0, 10)
+    assert correct(before, -51, 0) is None
+    assert correct(before, 7, 9) is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [(0, 49, []), (49, 50, [50]), (50, 51, []), (0, 100, [50, 80, 100]), (99, 100, [100])],
+)
+def test_levels_that_are_reached(before: int, after: int, expected: list[int]) -> None:
+    packs = (pack("a", 100 - spent, spent=spent) for spent in (before, after))
+    assert levels_reached(*packs, [50, 80, 100]) == expected

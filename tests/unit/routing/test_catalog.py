@@ -42,6 +42,16 @@ def test_a_model_with_its_targets():
     assert (model.display_name, model.context_window, model.output_limit) == ("Big", 1000, 100)
 
 
+def test_the_operator_s_choice_for_system_messages_is_every_target_s():
+    text = """
+    [models.m]
+    targets = [{upstream = "demo"}, {upstream = "demo", model = "other"}]
+    system_messages = "merge"
+    """
+    (model,) = Catalog.of(parse_config(text, {}))
+    assert [target.system_messages for target in model.targets] == ["merge", "merge"]
+
+
 def test_names_default_to_the_model_s():
     (small,) = [model for model in CATALOG if model.name == "small"]
     assert small.display_name == "small"

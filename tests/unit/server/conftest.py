@@ -19,6 +19,7 @@ from tollbridge.app.gateway import Gateway
 from tollbridge.app.ports import Grant, KeyInfo
 from tollbridge.app.pulse import Pulse
 from tollbridge.app.settlement import Settler
+from tollbridge.app.vault import MemoryVault
 from tollbridge.config import Config, ModelConfig, ServerConfig, TargetConfig
 from tollbridge.ledger.pricing import price_book
 from tollbridge.routing.catalog import Catalog
@@ -69,6 +70,7 @@ class World:
             store=self.store,
             servers={"demo": CredentialedServer(DemoUpstream(pace_ms=0), "messages", "demo", "")},
             observer=observer,
+            vault=MemoryVault(),
             pulse=Pulse(self.store, settler, observer, "worker", lambda: self.now),
             settler=settler,
             clock=lambda: self.now,

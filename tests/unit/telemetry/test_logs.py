@@ -3,11 +3,12 @@ import json
 
 import pytest
 
+from tollbridge.app.ports import Alert
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.ledger.model import Settlement
 from tollbridge.ledger.tariff import Outcome
-from tollbridge.telemetry.logs import LogObserver
-from tollbridge.units import EnvId, KeyId, MicroCredits, Millis, RequestId
+from tollbridge.telemetry.logs import OTHERS, UNKNOWN_NAMES_MAX, LogObserver
+from tollbridge.units import EnvId, KeyId, MicroCredits, Millis, PackId, RequestId
 from tollbridge.usage import Provenance, TokenUsage
 
 SETTLEMENT = Settlement(
@@ -81,3 +82,35 @@ def test_a_log_that_cannot_be_written_stops_no_exchange(failure: Exception):
 def test_what_json_cannot_say_stops_no_exchange():
     observer, _ = observed()
     observer.trouble("a path", ValueError("\udcff"))
+
+
+def test_an_unknown_name_is_logged_once_and_counted():
+    observer, stream = observed()
+    for _ in range(3):
+        observer.unknown("messages event", "weather")
+    assert json.loads(stream.getvalue()) == {
+        "at": 7, "event": "unknown", "kind": "messages event", "name": "weather",
+    }  # fmt: skip
+    assert observer.unknown_names["messages event", "weather"] == 3
+
+
+def test_unknown_names_are_bounded():
+    observer, stream = observed()
+    for number in range(UNKNOWN_NAMES_MAX + 50):
+        observer.unknown("chat request field", str(number))
+    assert len(stream.getvalue().splitlines()) == UNKNOWN_NAMES_MAX
+    assert observer.unknown_names["chat request field", OTHERS] == 50
+
+
+def test_a_pack_that_runs_out():
+    observer, stream = observed()
+    observer.pack_reached(
+        Alert(
+            env_id=EnvId("env"), pack_id=PackId("p1"), level=80, at=Millis(5),
+            granted=MicroCredits(100), spent=MicroCredits(81), tries=1,
+        )
+    )  # fmt: skip
+    assert json.loads(stream.getvalue()) == {
+        "at": 7, "event": "alert", "env": "env", "pack": "p1", "level_percent": 80,
+        "granted": 100, "spent": 81,
+    }  # fmt: skip

@@ -60,3 +60,9 @@ def test_chunks_without_choices_are_no_failure_but_answers_are():
     assert read_chunk(b'{"id": "x"}').choices is None
     with pytest.raises(GatewayError):
         read_completion(b'{"id": "x", "choices": []}')
+
+
+def test_broken_utf8_in_a_member_that_nobody_reads_is_the_upstream_s_failure():
+    with pytest.raises(GatewayError) as caught:
+        read_completion(b'{"x":"\xff"}')
+    assert caught.value.code is ErrorCode.UPSTREAM_FAILED

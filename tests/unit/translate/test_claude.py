@@ -3,6 +3,7 @@
 import pytest
 
 from tollbridge.translate.claude import abilities
+from tollbridge.translate.dialects import SystemPlace
 
 
 @pytest.mark.parametrize(
@@ -22,7 +23,7 @@ from tollbridge.translate.claude import abilities
 )
 def test_versions(model: str, system: bool, prefill: bool, sampling: bool, thinking: str) -> None:
     able = abilities(model, "anthropic")
-    assert able.system_in_place is system
+    assert able.system is (SystemPlace.IN_PLACE if system else SystemPlace.USER_TEXT)
     assert able.prefill is prefill
     assert able.sampling is sampling
     assert able.thinking == thinking
@@ -32,7 +33,7 @@ def test_versions(model: str, system: bool, prefill: bool, sampling: bool, think
 
 def test_other_servers_take_what_the_old_models_took() -> None:
     able = abilities("claude-opus-4-8", "generic")
-    assert not able.system_in_place
+    assert able.system is SystemPlace.USER_TEXT
     assert able.sampling
     assert able.prefill
     assert not able.output_config

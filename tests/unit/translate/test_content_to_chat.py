@@ -13,7 +13,7 @@ from tests.unit.translate.chat_streams import (
 
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.content_to_chat import Conversation
-from tollbridge.translate.dialects import Dialect, SystemPlace
+from tollbridge.translate.dialects import Dialect, Prefill, SystemPlace
 from tollbridge.translate.signatures import client_tool_id, sign_thinking
 from tollbridge.translate.tool_names import ToolNames
 from tollbridge.wire.messages.requests import Turn
@@ -81,6 +81,17 @@ def test_a_system_message_may_be_merged_into_the_first():
     for index, (role, text) in enumerate([("user", "a"), ("system", "s"), ("user", "b")]):
         conversation.add(index, Turn(role=role, content=text))
     assert [message.content for message in conversation.finish()] == ["top\n\ns", "a\n\nb"]
+
+
+@pytest.mark.parametrize("place", SystemPlace)
+def test_a_request_may_end_with_a_system_message(place: SystemPlace):
+    conversation = Conversation(Dialect(system=place, prefill=Prefill.BARE), ToolNames(64), b"")
+    for index, (role, text) in enumerate([("user", "a"), ("assistant", "b"), ("system", "s")]):
+        conversation.add(index, Turn(role=role, content=text))
+    messages = conversation.finish()
+    assert messages[-1].role in ("user", "system"), "the model is asked for a turn of its own"
+    assert not conversation.prefill
+    assert any("s" in str(message.content) for message in messages)
 
 
 def test_a_system_message_never_parts_calls_from_their_results():
@@ -212,6 +223,23 @@ def test_a_compaction_is_the_users_summary():
         "user", "assistant", "user",
     ]  # fmt: skip
     assert "Summary of the conversation so far:\nall" in [message["content"] for message in sent]
+
+
+def test_a_turn_that_is_a_compaction_leaves_no_empty_message():
+    sent = said(assistant({"type": "compaction", "content": "all"}), user("c"))
+    assert sent == [
+        {"role": "user", "content": "Summary of the conversation so far:\nall\n\nc"},
+    ]
+    assert said(assistant({"type": "compaction", "content": None}), user("c")) == [
+        {"role": "user", "content": "c"},
+    ]
+
+
+def test_images_name_the_call_as_the_upstream_does():
+    image = {"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}}
+    wrapped = client_tool_id("functions.Bash:0")
+    sent = said(user("a"), assistant(tool_use(wrapped)), user([tool_result(wrapped, [image])]))
+    assert sent[3]["content"][0]["text"] == "Images of the result of tool call functions.Bash:0:"
 
 
 def test_wrapped_ids_are_the_upstreams_own_again():

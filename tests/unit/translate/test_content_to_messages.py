@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.claude import abilities
 from tollbridge.translate.content_to_messages import Conversation, legal_id
+from tollbridge.translate.dialects import SystemPlace
 from tollbridge.translate.tools_to_messages import ToolPlan
+from tollbridge.translate.unknown_names import UnknownNames
 from tollbridge.wire.chat.requests import ChatMessage
 
 OLD = abilities("claude-sonnet-4-5", "anthropic")
@@ -23,7 +25,7 @@ Turns = list[tuple[str, Any]]
 def conversation(messages: list[dict[str, Any]], able: Any = OLD) -> Conversation:
     decoded = msgspec.json.decode(json.dumps(messages), type=list[ChatMessage])
     before = msgspec.json.encode(decoded)
-    result = Conversation(able, ToolPlan())
+    result = Conversation(able, ToolPlan(), UnknownNames())
     result.add_all(decoded)
     assert msgspec.json.encode(decoded) == before, "the request is not changed"
     return result
@@ -222,6 +224,17 @@ def test_custom_calls() -> None:
     entry = {"id": "a", "type": "custom", "custom": {"name": "p", "input": "free\ntext"}}
     got = turns([user("x"), calls(entry), result("a")])
     assert got[1] == ("assistant", [use("a", {"input": "free\ntext"}, "p")])
+
+
+def test_the_operator_decides_where_later_system_messages_go() -> None:
+    said = [user("x"), {"role": "system", "content": "late"}]
+    kept = conversation(said, OLD._replace(system=SystemPlace.IN_PLACE))
+    assert plain(kept.turns)[-1] == {"role": "system", "content": [text("late")]}
+    merged = conversation(said, NEW._replace(system=SystemPlace.LEADING))
+    assert plain(merged.system) == [text("late")]
+    assert len(merged.turns) == 1
+    marked = conversation(said, NEW._replace(system=SystemPlace.USER_TEXT))
+    assert plain(marked.turns)[-1]["content"][-1] == text("<system>\nlate\n</system>")
 
 
 def test_system_messages_one_after_another_are_one_turn() -> None:

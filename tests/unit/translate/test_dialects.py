@@ -3,8 +3,15 @@ from itertools import pairwise
 import pytest
 
 from tollbridge.config import DIALECTS
-from tollbridge.errors import GatewayError
-from tollbridge.translate.dialects import DIALECT_ROWS, dialect_of
+from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.translate.bridge import UpstreamTerms
+from tollbridge.translate.dialects import (
+    DIALECT_ROWS,
+    SchemaLevel,
+    SystemPlace,
+    dialect_for,
+    dialect_of,
+)
 from tollbridge.translate.tables import EFFORTS
 from tollbridge.wire.chat.requests import ChatRequest
 
@@ -19,7 +26,6 @@ def test_every_dialect_of_the_configuration_has_exactly_one_row():
 def test_a_row_is_consistent(name: str):
     row = dialect_of(name)
     assert (row.reasoning_field is None) == (row.reasoning_turns == "never")
-    assert row.stop_max >= 1
     assert 16 <= row.tool_name_max <= 128
     assert row.stream_options or not row.continuous_usage
 
@@ -39,3 +45,13 @@ def test_every_effort_can_be_said_and_off_differs_from_on(name: str):
     efforts = [request.reasoning_effort for request in said]
     for weaker, stronger in pairwise(effort for effort in efforts if effort):
         assert order.index(weaker) <= order.index(stronger)
+
+
+def test_a_target_has_its_own_way_with_system_messages_and_refused_schemas():
+    terms = UpstreamTerms("m", "generic", 10)
+    assert dialect_for(terms) == dialect_of("generic")
+    assert dialect_for(terms._replace(system_messages="keep")).system is SystemPlace.IN_PLACE
+    assert dialect_for(terms._replace(system_messages="merge")).system is SystemPlace.LEADING
+    assert dialect_for(terms._replace(system_messages="user")).system is SystemPlace.USER_TEXT
+    avoiding = terms._replace(avoid=ErrorCode.SCHEMA_REFUSED)
+    assert dialect_for(avoiding).schema is SchemaLevel.BARE

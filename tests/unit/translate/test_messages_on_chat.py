@@ -114,3 +114,18 @@ def test_a_prefill_that_the_server_repeats_is_taken_off():
         _, bridge = bridged({"messages": turns}, dialect)
         message = msgspec.json.decode(bridge.reply(msgspec.json.encode(answer)).body)
         assert message["content"] == [{"type": "text", "text": expected}]
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        b'"messages":[{"role":"user","content":"a"}],"tools":[{"name":"t","input_schema":{"$schema":"x","maximum":1e999}}]',
+        b'"messages":[{"role":"user","content":"a"}],"output_config":{"format":{"type":"json_schema","schema":{"maximum":1e999}}}',
+        b'"messages":[{"role":"user","content":[{"type":"hologram","text":1e999}]}]',
+    ],
+)
+def test_a_number_beyond_all_ranges_is_the_client_s(tail: bytes):
+    body = b'{"model":"m","max_tokens":1,%b}' % tail
+    with pytest.raises(GatewayError) as caught:
+        MessagesOnChat(ask(), body, IDENTITY).request(UpstreamTerms("up", "vllm", 1))
+    assert caught.value.code is ErrorCode.BODY_INVALID

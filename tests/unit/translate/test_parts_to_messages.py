@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from tollbridge.errors import ErrorCode, GatewayError
-from tollbridge.translate.parts_to_messages import PARTS, part_to_block
+from tollbridge.translate.dispositions import CHAT
+from tollbridge.translate.parts_to_messages import part_to_block
 from tollbridge.wire.chat.requests import Part
 
 
@@ -85,7 +86,7 @@ def test_a_text_file_is_a_text_document() -> None:
     ],
 )
 def test_what_cannot_be_said_is_refused(part: dict[str, Any], code: ErrorCode, field: str) -> None:
-    assert part["type"] in PARTS
+    assert part["type"] in CHAT["content part"]
     with pytest.raises(GatewayError) as caught:
         block(part)
     assert (caught.value.code, caught.value.field) == (code, field)

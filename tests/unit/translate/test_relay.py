@@ -5,6 +5,7 @@ import pytest
 from tollbridge.config import Protocol
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.bridge import Ask, Identity
+from tollbridge.translate.chat_identity import ChatRelay
 from tollbridge.translate.relay import Relay
 from tollbridge.units import EVENT_BYTES_MAX
 
@@ -78,3 +79,13 @@ def test_counting_knows_wide_characters(text: str, tokens: int) -> None:
     echo = Echo()
     echo.feed(text.encode() + b"\n\n")
     assert echo.counted_output == tokens
+
+
+def test_broken_utf8_from_an_upstream_ends_the_stream_in_an_error():
+    relay = ChatRelay(
+        Ask(model="m", stream=True, max_tokens=1, thinking=True), Identity("r", "i", 1)
+    )
+    sent = relay.feed(b'data: {"\xff":1}\n\n')
+    assert relay.failure is not None
+    assert relay.failure.code is ErrorCode.UPSTREAM_FAILED
+    assert b'"error"' in sent

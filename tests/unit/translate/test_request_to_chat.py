@@ -1,6 +1,4 @@
 import pytest
-from anthropic.types import message_create_params
-from anthropic.types.beta import message_create_params as beta_params
 from tests.unit.translate.chat_streams import (
     Json,
     assistant,
@@ -14,22 +12,15 @@ from tests.unit.translate.chat_streams import (
 from tollbridge.config import DIALECTS
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.bridge import UpstreamTerms
-from tollbridge.translate.request_to_chat import DISPOSITIONS
+from tollbridge.translate.dispositions import MESSAGES
 from tollbridge.wire.messages.requests import MessagesRequest
 
 
-def test_every_member_of_the_request_has_a_disposition():
-    """Those that are decoded here, and those that Anthropic's SDK can send."""
-    bases = (
-        message_create_params.MessageCreateParamsBase,
-        message_create_params.MessageCreateParamsStreaming,
-        beta_params.MessageCreateParamsBase,
-    )
-    sent = {name for base in bases for name in base.__annotations__}
+def test_every_member_that_is_decoded_has_a_disposition():
     decoded = set(MessagesRequest.__struct_fields__)
-    assert decoded <= set(DISPOSITIONS)
-    assert sent <= set(DISPOSITIONS)
-    assert {name for name, row in DISPOSITIONS.items() if row != "dropped"} <= decoded
+    fields = MESSAGES["request field"]
+    assert decoded <= set(fields)
+    assert {name for name, row in fields.items() if row.disposition != "dropped"} <= decoded
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -76,9 +67,20 @@ def test_sampling():
     assert sent["stop"] == ["a", "b"]
     assert bridge.dropped == ()
     sent, bridge = bridged({"top_k": 40, "stop_sequences": list("abcdef")}, "openai")
-    assert sent["stop"] == list("abcd")
     assert "top_k" not in sent
-    assert bridge.dropped == ("top_k", "stop_sequences")
+    assert bridge.dropped == ("top_k",)
+
+
+def test_a_server_that_does_not_name_the_match_is_read_as_a_stream_and_not_told_the_sequences():
+    for dialect in ("openai", "generic", "ollama"):
+        sent, bridge = bridged({"stop_sequences": list("abcdef")}, dialect)
+        assert "stop" not in sent
+        assert sent["stream"] is True
+        assert sent["stream_options"]["include_usage"] is True
+        assert bridge.gathers
+        assert bridge.dropped == ()
+    sent, bridge = bridged({"stop_sequences": [""]}, "openai")
+    assert (sent["stream"], bridge.gathers) == (False, False)
 
 
 def test_whom_a_request_is_for_is_told_as_a_hash():

@@ -23,10 +23,17 @@ def test_litellm_30557_a_tool_is_its_name_description_and_schema():
     ]
 
 
-def test_strict_and_missing_schemas():
-    sent = chat_request({"tools": [{**TOOL, "strict": True}, {"name": "bare"}]})
+def test_strict():
+    sent = chat_request({"tools": [{**TOOL, "strict": True}]})
     assert sent["tools"][0]["function"]["strict"] is True
-    assert sent["tools"][1]["function"]["parameters"] == {"type": "object", "properties": {}}
+
+
+@pytest.mark.parametrize("bare", [{"name": "bare"}, {"name": "bare", "type": "custom"}])
+def test_a_custom_tool_says_what_it_takes(bare: Json):
+    with pytest.raises(GatewayError) as caught:
+        chat_request({"tools": [TOOL, bare]})
+    assert caught.value.code is ErrorCode.FIELD_MISSING
+    assert caught.value.field == "tools[1].input_schema"
 
 
 @pytest.mark.parametrize(
@@ -112,3 +119,10 @@ def test_where_a_choice_is_a_word_the_named_tool_is_the_only_one():
     sent, _ = bridged(body, "llama.cpp")
     assert sent["tool_choice"] == "required"
     assert [tool["function"]["name"] for tool in sent["tools"]] == ["u"]
+
+
+@pytest.mark.parametrize("schema", ["none", [], 1, None])
+def test_a_schema_is_an_object(schema: object):
+    with pytest.raises(GatewayError) as caught:
+        chat_request({"tools": [{**TOOL, "input_schema": schema}]})
+    assert caught.value.field == "tools[0].input_schema"

@@ -118,3 +118,8 @@ def test_no_cycle_is_left() -> None:
         assert left == []
     finally:
         gc.enable()
+
+
+def test_a_status_below_100_is_not_http() -> None:
+    with pytest.raises(UpstreamError, match=r"not HTTP/1\.1"):
+        fed(b"HTTP/1.1 000 OK\r\ncontent-length: 0\r\n\r\n")

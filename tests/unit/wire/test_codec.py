@@ -11,7 +11,13 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from tests.unit.wire.vendors import any_json, check_only_declared_errors
 
 from tollbridge.errors import ErrorCode, GatewayError
-from tollbridge.wire.codec import VALUE_BODY_BYTES_MAX, decode, decode_answer, encode
+from tollbridge.wire.codec import (
+    VALUE_BODY_BYTES_MAX,
+    decode,
+    decode_answer,
+    encode,
+    reading_raw_members,
+)
 
 
 class Inner(Struct):
@@ -172,3 +178,10 @@ def test_an_answer_nested_too_deeply_is_the_upstreams_failure():
 @given(st.text() | st.integers() | st.dictionaries(st.text(), st.text()))
 def test_encode_writes_what_json_reads(value: object):
     assert json.loads(encode(value)) == value
+
+
+@pytest.mark.parametrize("raw", [b"1e999", b"[" * 100_000 + b"]" * 100_000])
+def test_raw_members_that_cannot_be_read_are_the_client_s(raw: bytes):
+    with pytest.raises(GatewayError) as caught, reading_raw_members():
+        msgspec.json.decode(raw)
+    assert caught.value.code is ErrorCode.BODY_INVALID

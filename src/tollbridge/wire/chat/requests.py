@@ -83,6 +83,7 @@ class ChatMessage(Struct, omit_defaults=True, kw_only=True):
     reasoning_content: str | None = None
     reasoning: str | None = None
     reasoning_details: list[ReasoningDetail] | None = None
+    audio: Raw | UnsetType = UNSET
     prefix: bool | None = None
     partial: bool | None = None
 

@@ -1,0 +1,28 @@
+"""The request for one target, as its bridge writes it, if the client can live with the losses."""
+
+from collections.abc import Mapping
+
+from tollbridge.routing.catalog import Target
+from tollbridge.translate.bridge import Bridge, UpstreamTerms
+from tollbridge.translate.failures import strict_error
+from tollbridge.units import Tokens
+
+STRICT_HEADER = "x-tollbridge-strict"
+"""A client that sends it rather has an error than an answer for which something was dropped."""
+STRICT_ON = frozenset({"1", "true", "on"})
+
+
+def write_request(
+    bridge: Bridge, target: Target, output: Tokens, headers: Mapping[str, str]
+) -> bytes:
+    """The body for the target, whose output may be `output` tokens long.
+
+    Raises:
+        GatewayError: it cannot be said there, or, to a strict client, not without a loss.
+    """
+    body = bridge.request(
+        UpstreamTerms(target.model, target.dialect, output, target.system_messages, target.avoid)
+    )
+    if bridge.dropped and headers.get(STRICT_HEADER, "") in STRICT_ON:
+        raise strict_error(bridge.dropped)
+    return body

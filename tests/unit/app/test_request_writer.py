@@ -1,0 +1,39 @@
+import json
+
+import pytest
+
+from tollbridge.app.request_writer import write_request
+from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.routing.catalog import Target
+from tollbridge.translate.asks import read_ask
+from tollbridge.translate.bridge import Identity
+from tollbridge.translate.pairs import open_bridge
+from tollbridge.units import Tokens
+
+TARGET = Target("up", "theirs", "messages", "anthropic")
+
+
+def written(headers: dict[str, str], target: Target = TARGET, **members: object) -> dict:
+    asked = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], **members}
+    body = json.dumps(asked).encode()
+    ask = read_ask("chat", body)
+    bridge = open_bridge("chat", target.protocol, ask, body, Identity("r", "m", 1))
+    return json.loads(write_request(bridge, target, Tokens(50), headers))
+
+
+def test_the_target_decides_the_terms():
+    sent = written({})
+    assert (sent["model"], sent["max_tokens"]) == ("theirs", 50)
+    turns = [{"role": "user", "content": "Hi"}, {"role": "system", "content": "Be brief."}]
+    sent = written({}, TARGET._replace(system_messages="merge"), messages=turns)
+    assert sent["system"] == [{"type": "text", "text": "Be brief."}]
+
+
+def test_a_strict_client_is_refused_what_would_be_dropped():
+    assert written({}, seed=1)["model"] == "theirs"
+    assert written({"x-tollbridge-strict": "0"}, seed=1)
+    assert written({"x-tollbridge-strict": "1"}, prompt_cache_key="a hint")
+    with pytest.raises(GatewayError) as caught:
+        written({"x-tollbridge-strict": "1"}, seed=1, store=True)
+    assert caught.value.code is ErrorCode.FIELD_UNSUPPORTED
+    assert caught.value.message.startswith("seed, store: ")
