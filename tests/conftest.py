@@ -1,10 +1,20 @@
-<<<<<<< HEAD
-"""What tests of several kinds need: a PostgreSQL server, started once."""
+"""What tests of several kinds need: a PostgreSQL server, and how many examples the properties try.
+
+`--hypothesis-profile=long` is for a night, the default for every run. Tests that say a number of
+their own keep it.
+"""
 
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 from tests.fakes.postgres_server import FAST, NoServerError, PostgresServer, postgres_running
+
+settings.register_profile("short", deadline=None, max_examples=30)
+settings.register_profile(
+    "long", deadline=None, max_examples=5_000, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("short")
 
 
 @pytest.fixture(scope="session")
@@ -27,18 +37,3 @@ def storm_seconds(request: pytest.FixtureRequest) -> float:
     """How long the storm lasts."""
     seconds: float = request.config.getoption("--storm-seconds")
     return seconds
-=======
-"""How many examples the properties try.
-
-`--hypothesis-profile=long` is for a night, the default for every run. Tests that say a number of
-their own keep it.
-"""
-
-from hypothesis import HealthCheck, settings
-
-settings.register_profile("short", deadline=None, max_examples=30)
-settings.register_profile(
-    "long", deadline=None, max_examples=5_000, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.load_profile("short")
->>>>>>> main

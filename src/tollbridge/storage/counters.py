@@ -16,19 +16,11 @@ ENVIRONMENT = KeyId("")
 class Counters:
     """The counters of the environments that a batch touches."""
 
-<<<<<<< HEAD
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._moves: dict[EnvId, dict[KeyId, int]] = {}
-        self._open: dict[EnvId, dict[KeyId, int]] = {}
-=======
-    def __init__(self, connection: sqlite3.Connection, queries: Mapping[str, str]) -> None:
-        self._connection = connection
-        self._queries = queries
         self._open: dict[tuple[EnvId, KeyId], int] = {}
         self._moves: dict[tuple[EnvId, KeyId], int] = {}
         """What began and ended in this batch, until the others are counted."""
->>>>>>> main
         self._windows: dict[tuple[EnvId, KeyId], Window | None] = {}
         self._changed_windows: dict[tuple[EnvId, KeyId], Window] = {}
         self._budgets: dict[tuple[EnvId, KeyId], Budget | None] = {}
@@ -124,15 +116,8 @@ class Counters:
     def _under_way(self, key: tuple[EnvId, KeyId]) -> int:
         under_way = self._open.get(key)
         if under_way is None:
-<<<<<<< HEAD
-            found = self._session.rows("open_exchanges", env_id)
-            under_way = self._open[env_id] = dict(found)
-            for key_id, change in self._moves.pop(env_id, {}).items():
-                under_way[key_id] = under_way.get(key_id, 0) + change
-=======
-            found = self._connection.execute(self._queries["open_exchanges"], key).fetchone()
-            under_way = self._open[key] = found[0] + self._moves.pop(key, 0)
->>>>>>> main
+            ((before,),) = self._session.rows("open_exchanges", *key)
+            under_way = self._open[key] = before + self._moves.pop(key, 0)
         return under_way
 
     def _window(self, key: tuple[EnvId, KeyId]) -> Window | None:
