@@ -1,4 +1,4 @@
-"""What tests of several kinds need: a PostgreSQL server, started once; how many examples to try.
+"""What tests of several kinds need: a PostgreSQL server, and how many examples the properties try.
 
 `--hypothesis-profile=long` is for a night, the default for every run. Tests that say a number of
 their own keep it.

@@ -18,8 +18,9 @@ class Counters:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._moves: dict[EnvId, dict[KeyId, int]] = {}
-        self._open: dict[EnvId, dict[KeyId, int]] = {}
+        self._open: dict[tuple[EnvId, KeyId], int] = {}
+        self._moves: dict[tuple[EnvId, KeyId], int] = {}
+        """What began and ended in this batch, until the others are counted."""
         self._windows: dict[tuple[EnvId, KeyId], Window | None] = {}
         self._changed_windows: dict[tuple[EnvId, KeyId], Window] = {}
         self._budgets: dict[tuple[EnvId, KeyId], Budget | None] = {}
@@ -27,13 +28,13 @@ class Counters:
 
     def slot_refusal(self, admission: Admission) -> Refusal | None:
         """Whether a slot is free."""
-        key_limit, limit = admission.key_limits.concurrency, admission.limits.concurrency
-        if key_limit or limit:
-            under_way = self._under_way(admission.env_id)
-            if key_limit and under_way.get(admission.key_id, 0) >= key_limit:
-                return Refusal.KEY_CONCURRENCY
-            if limit and sum(under_way.values()) >= limit:
-                return Refusal.CONCURRENCY
+        env_id, key_id = admission.env_id, admission.key_id
+        limit = admission.key_limits.concurrency
+        if limit and self._under_way((env_id, key_id)) >= limit:
+            return Refusal.KEY_CONCURRENCY
+        limit = admission.limits.concurrency
+        if limit and self._under_way((env_id, ENVIRONMENT)) >= limit:
+            return Refusal.CONCURRENCY
         return None
 
     def enter_minute(self, admission: Admission, tokens: int) -> Refusal | None:
@@ -87,10 +88,11 @@ class Counters:
 
     def count(self, env_id: EnvId, key_id: KeyId, change: int) -> None:
         """An exchange begins (1) or ends (-1); its row is written at the end of the batch."""
-        moves = self._open.get(env_id)
-        if moves is None:
-            moves = self._moves.setdefault(env_id, {})
-        moves[key_id] = moves.get(key_id, 0) + change
+        for key in ((env_id, key_id), (env_id, ENVIRONMENT)):
+            if key in self._open:
+                self._open[key] += change
+            else:
+                self._moves[key] = self._moves.get(key, 0) + change
 
     def rows(self) -> tuple[tuple[str, list[Row]], ...]:
         """What has to be written, by statement."""
@@ -111,13 +113,11 @@ class Counters:
             ),
         )
 
-    def _under_way(self, env_id: EnvId) -> dict[KeyId, int]:
-        under_way = self._open.get(env_id)
+    def _under_way(self, key: tuple[EnvId, KeyId]) -> int:
+        under_way = self._open.get(key)
         if under_way is None:
-            found = self._session.rows("open_exchanges", env_id)
-            under_way = self._open[env_id] = dict(found)
-            for key_id, change in self._moves.pop(env_id, {}).items():
-                under_way[key_id] = under_way.get(key_id, 0) + change
+            ((before,),) = self._session.rows("open_exchanges", *key)
+            under_way = self._open[key] = before + self._moves.pop(key, 0)
         return under_way
 
     def _window(self, key: tuple[EnvId, KeyId]) -> Window | None:

@@ -81,15 +81,15 @@ class Loaded(ReplaySession):
         self,
         environments: Sequence[EnvId],
         ends: Iterable[Read],
-        keys: Iterable[Read],
+        keys: Iterable[tuple[EnvId, KeyId]],
         begins: Iterable[tuple[EnvId, RequestId]],
-        counted: Iterable[EnvId],
+        counted: Sequence[EnvId],
         found: Iterable[asyncpg.Record],
     ) -> None:
         lists: dict[Read, list[Row]] = {("live_packs", env_id): [] for env_id in environments}
         lists |= {("hold_legs", *end): [] for end in ends}
         lists |= {(name, *key): [] for key in keys for name in ("window", "budget")}
-        lists |= {("open_exchanges", env_id): [] for env_id in counted}
+        under_way = {key: 0 for key in keys if key[0] in counted}
         admitted = set()
         generations: dict[EnvId, int] = {}
         for name, env_id, identity, text in found:
@@ -99,6 +99,9 @@ class Loaded(ReplaySession):
             row = _decode_row(text)
             if name == "environment":
                 generations[env_id], self.seq[env_id] = row  # type: ignore[assignment]
+            elif name == "open_exchanges":
+                for key in ((env_id, identity), (env_id, ENVIRONMENT)):
+                    under_way[key] = under_way.get(key, 0) + int(row[0] or 0)
             elif identity or name in {"window", "budget"}:
                 lists[name, env_id, identity].append(tuple(row))
             else:
@@ -107,6 +110,7 @@ class Loaded(ReplaySession):
             legs = lists["hold_legs", *end]
             legs[:] = [row[:-1] for row in sorted(legs, key=_leg)]
         self.known.update(lists)
+        self.known |= {("open_exchanges", *key): [(count,)] for key, count in under_way.items()}
         for env_id, request_id in begins:
             generation = generations.get(env_id)
             self.known["admission_check", env_id, request_id] = (

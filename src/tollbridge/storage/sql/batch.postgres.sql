@@ -3,7 +3,7 @@
 -- name: load
 -- All that the commands of a batch are expected to read, as the rows of the statements of the same
 -- names as JSON arrays. $1: environments; $2, $3: requests that end; $4, $5: keys; $6, $7: requests
--- that begin; $8: environments whose exchanges are counted.
+-- that begin; $8: environments whose exchanges are counted, by key.
 SELECT 'environment' AS name, env_id, '' AS id, json_build_array(generation, seq) AS found
   FROM environments WHERE env_id = ANY($1::text[])
 UNION ALL
@@ -32,7 +32,7 @@ SELECT 'admitted', r.env_id, r.request_id, json_build_array()
   FROM unnest($6::text[], $7::text[]) AS r (env_id, request_id)
   JOIN usage_records AS u ON u.env_id = r.env_id AND u.request_id = r.request_id
 UNION ALL
-SELECT 'open_exchanges', env_id, '', json_build_array(key_id, count(*))
+SELECT 'open_exchanges', env_id, key_id, json_build_array(count(*))
   FROM holds WHERE env_id = ANY($8::text[]) AND leg = 0 GROUP BY env_id, key_id;
 
 -- name: won

@@ -62,8 +62,8 @@ UPDATE holds
  WHERE env_id = ?9 AND request_id = ?10 AND leg = 0;
 
 -- name: open_exchanges
--- How many exchanges each key of an environment has under way.
-SELECT key_id, count(*) FROM holds WHERE env_id = ?1 AND leg = 0 GROUP BY key_id;
+-- How many exchanges an environment (key_id is '') or one of its keys has under way.
+SELECT count(*) FROM holds WHERE env_id = ?1 AND leg = 0 AND (?2 = '' OR key_id = ?2);
 
 -- name: window
 -- The last minute that was counted, of an environment or a key.
