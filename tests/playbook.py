@@ -3,6 +3,7 @@
     Why the model must be told its own thinking again.        words, up to the first line below
 
     == messages on chat (deepseek, model-x)                   client on upstream (dialect, model)
+    == messages on chat (vllm, up, system messages merge)   and the choice of the operator
 
     >> client request                                         one JSON value
     << upstream request                                       one JSON value
@@ -20,6 +21,8 @@ is an unfinished playbook, which is an error too.
 
 A string `"$name"` in a `<<` stands for any value and remembers it; later on, in either direction,
 it is that value. So a second request can bring back what the first answer gave.
+
+Where the gateway asks for a stream to give one answer, that answer comes after `(end)`.
 
 A stream of the same request may follow an answer: the request is then sent once more with
 `stream`, and must be the same otherwise. Lines of a stream: a Messages event is its data (its name

@@ -8,11 +8,19 @@ import json
 import re
 from typing import Any, NamedTuple, cast
 
-from tollbridge.config import Protocol
+import msgspec
+
+from tollbridge.config import Protocol, SystemMessages
 from tollbridge.errors import GatewayError
 from tollbridge.ledger.tariff import Outcome, charge
 from tollbridge.translate.asks import read_ask
-from tollbridge.translate.bridge import Bridge, Identity, StreamBridge, UpstreamTerms
+from tollbridge.translate.bridge import (
+    Bridge,
+    GatheredAnswer,
+    Identity,
+    StreamBridge,
+    UpstreamTerms,
+)
 from tollbridge.translate.failures import error_body, error_status
 from tollbridge.translate.pairs import open_bridge
 from tollbridge.usage import TokenUsage
@@ -22,7 +30,12 @@ IDENTITY = Identity("req_1", "m1", 1_700_000_000, b"key")
 MAX_TOKENS = 4096
 """What the model can give; a request for more is capped."""
 END, SILENCE = "(end)", "(silence)"
-HEAD = re.compile(r"== (messages|chat) on (messages|chat)(?: \(([\w.-]+)(?:, ([\w./:-]+))?\))?")
+ESTIMATE = 33
+"""The prompt's tokens, as far as the gateway knows: estimates are another matter."""
+HEAD = re.compile(
+    r"== (messages|chat) on (messages|chat)"
+    r"(?: \(([\w.-]+)(?:, ([\w./:-]+))?(?:, system messages (\w+))?\))?"
+)
 
 _ENVELOPE = {"id": "chatcmpl-m1", "object": "chat.completion.chunk", "created": 1_700_000_000}
 
@@ -47,7 +60,6 @@ class Stage:
         self._request: dict[str, Any] = {}
         self._first: dict[str, Any] = {}
         self._bridge: Bridge | None = None
-        self._estimate = 0
 
     def set_pair(self, head: str) -> None:
         """Who speaks to whom from now on."""
@@ -55,7 +67,8 @@ class Stage:
         assert found, head
         self._client, self._upstream = cast("tuple[Protocol, Protocol]", found.group(1, 2))
         dialect = found[3] or "generic"
-        self._terms = self._terms._replace(dialect=dialect, model=found[4] or "up")
+        place = cast("SystemMessages | None", found[5])
+        self._terms = UpstreamTerms(found[4] or "up", dialect, MAX_TOKENS, system_messages=place)
 
     def filled(self, value: Any) -> Any:
         """The value with what placeholders have captured."""
@@ -82,9 +95,11 @@ class Stage:
     def _open(self, request: dict[str, Any], *, again: bool = False) -> Bridge | None:
         body = json.dumps(request, ensure_ascii=False).encode()
         try:
-            ask = read_ask(self._client, body)
-            self._estimate = ask.input_estimate
+            ask = msgspec.structs.replace(read_ask(self._client, body), input_estimate=ESTIMATE)
             bridge = open_bridge(self._client, self._upstream, ask, body, IDENTITY)
+            if (local := bridge.local()) is not None:
+                self._out("client answer", json.loads(local.body))
+                return None
             most = min(ask.max_tokens or MAX_TOKENS, MAX_TOKENS)
             sent = json.loads(bridge.request(self._terms._replace(max_tokens=most)))
         except GatewayError as error:
@@ -114,7 +129,9 @@ class Stage:
         self._charge(outcome, usage, counted)
 
     def _feed(self, bridge: Bridge, lines: list[Any]) -> None:
-        if self.stream is None:
+        if self.stream is None and bridge.gathers:
+            self.stream = bridge.gather()
+        elif self.stream is None:
             if not self._request.get("stream"):
                 again = self._open({**self._request, "stream": True}, again=True)
                 assert again is not None, "the request is refused when it is streamed"
@@ -134,11 +151,14 @@ class Stage:
             model = self._request["model"]
             self._out("client stream", *_events(self._client, written, model))
         if self.stream is None:
+            if bridge.gathers and stream.finished:
+                reply = cast("GatheredAnswer", stream).reply()
+                self._out("client answer", json.loads(reply.body))
             outcome = Outcome.FAILED_MIDWAY if stream.failure else Outcome.FINISHED
             self._charge(outcome, stream.usage, stream.counted_output)
 
     def _charge(self, outcome: Outcome, usage: TokenUsage | None, counted: int) -> None:
-        charged = charge(outcome, usage, TokenUsage(input=self._estimate, output=counted))
+        charged = charge(outcome, usage, TokenUsage(input=ESTIMATE, output=counted))
         classes = {name: getattr(charged.usage, name) for name in TokenUsage.__struct_fields__}
         told = ", ".join(f"{name} {count}" for name, count in classes.items() if count)
         self._out("charge", f"{charged.provenance.value}: {told or 'nothing'}")

@@ -21,6 +21,7 @@ REQUEST_TO_CHAT = "unit/translate/test_request_to_chat.py"
 CONTENT_TO_MESSAGES = "unit/translate/test_content_to_messages.py"
 REQUEST_TO_MESSAGES = "unit/translate/test_request_to_messages.py"
 COUNTING = "unit/translate/test_counting.py"
+PROMPTS = "unit/translate/test_prompt_features.py"
 
 WAITING = {
     56: "Responses: `web_search` and `namespace` tool entries are ignored",
@@ -86,8 +87,8 @@ REPORTS: dict[int, dict[str, str]] = {
     },
     40: {"openclaude 878": CONTENT_TO_CHAT, "openclaw 73417": REQUESTS, "9router 355": REQUESTS},
     41: {"claude_code 21595": REQUEST_TO_CHAT},
-    42: {"copilot_api 210": COUNTING, "litellm 37102": REQUESTS, "cliproxy 679": COUNTING},
-    43: {"litellm 13252": COUNTING, "stdapi 297": COUNTING},
+    42: {"copilot_api 210": PROMPTS, "litellm 37102": REQUESTS, "cliproxy 679": PROMPTS},
+    43: {"litellm 13252": PROMPTS, "stdapi 297": PROMPTS},
     44: {"portkey 980": CONTENT_TO_MESSAGES},
     45: {
         "vercel_ai 5576": CONTENT_TO_MESSAGES,
@@ -107,7 +108,7 @@ REPORTS: dict[int, dict[str, str]] = {
     52: {"ogx 6415": COUNTING, "praxis_ai 387": ANSWERS, "omlx 1487": ANSWERS},
     53: {"cliproxy 2281": COUNTING},
     54: {"router 1681": ANSWERS},
-    55: {"ollama 14127": COUNTING},
+    55: {"ollama 14127": PROMPTS},
 }
 
 

@@ -13,6 +13,7 @@ from tests.stage import IDENTITY
 from tollbridge.config import Protocol
 from tollbridge.translate.asks import read_ask, read_count
 from tollbridge.translate.bridge import UpstreamTerms
+from tollbridge.translate.calibration import UNTAUGHT
 from tollbridge.translate.dialects import DIALECT_ROWS
 from tollbridge.translate.pairs import open_bridge
 
@@ -114,10 +115,11 @@ def test_9router_355_reasoning_that_was_not_shown_comes_back_to_the_upstream():
 def test_litellm_37102_tools_and_system_text_of_any_script_are_counted():
     plain: Json = {"model": "m", "messages": [user("foo")]}
     tool = {"name": "f", "description": "说明" * 500, "input_schema": {"type": "object"}}
-    counts = [
-        read_count(json.dumps(body, ensure_ascii=False).encode()).input_estimate
+    asks = [
+        read_count(json.dumps(body, ensure_ascii=False).encode())
         for body in (plain, {**plain, "tools": [tool]}, {**plain, "system": "word " * 500})
     ]
+    counts = [UNTAUGHT.estimate(ask.model, ask.prompt) for ask in asks]
     assert counts[1] > counts[0] + 700
     assert counts[2] > counts[0] + 500
 

@@ -90,7 +90,11 @@ def _is_silent(choice: ChunkChoice, delta: ChunkDelta) -> bool:
 
 
 def _note_members(data: bytes, unknown: UnknownNames) -> None:
-    for choice in _loose_chunks.decode(data).choices:
+    try:
+        choices = _loose_chunks.decode(data).choices
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return  # typed decoding does not look into members that it does not know
+    for choice in choices:
         for name in choice.delta:
             if name not in CHAT["delta"]:
                 unknown.note("chat delta", name)

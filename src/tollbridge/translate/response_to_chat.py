@@ -12,6 +12,7 @@ from tollbridge.translate.counting import chat_usage
 from tollbridge.translate.failures import failure_from_event
 from tollbridge.translate.tables import STOP_TO_FINISH, UNKNOWN_FINISH
 from tollbridge.translate.tools_to_messages import ToolPlan
+from tollbridge.translate.unknown_blocks import reduce_unknown_answer
 from tollbridge.usage import TokenUsage
 from tollbridge.wire.chat.requests import CustomCall, FunctionCall, ReasoningDetail, ToolCall
 from tollbridge.wire.chat.responses import Choice, Completion, FinishReason, Reply
@@ -44,7 +45,13 @@ def read_answer(body: bytes) -> Answer:
     Raises:
         GatewayError: the upstream's own error, or UPSTREAM_FAILED if the body is no answer.
     """
-    answer = decode_answer(body, _answer_decoder)
+    try:
+        answer = decode_answer(body, _answer_decoder)
+    except GatewayError:
+        reduced = reduce_unknown_answer(body)
+        if reduced is None:
+            raise
+        answer = decode_answer(reduced, _answer_decoder)
     if answer.error is not None:
         raise failure_from_event(answer.error.type, answer.error.message)
     if answer.content is None:

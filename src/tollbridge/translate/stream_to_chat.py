@@ -28,6 +28,7 @@ from tollbridge.translate.response_to_chat import (
     tool_call,
 )
 from tollbridge.translate.tools_to_messages import ToolPlan
+from tollbridge.translate.unknown_blocks import reduce_unknown_event
 from tollbridge.translate.unknown_names import UnknownNames
 from tollbridge.usage import TokenUsage
 from tollbridge.wire.chat.requests import ReasoningDetail
@@ -135,7 +136,10 @@ class ChatStream(Relay):
             if event.type == "content_block_delta" and self._phase is Phase.BODY:
                 return self._delta(_delta_decoder.decode(sse.data))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return self._broken("an event that cannot be read")
+            reduced = reduce_unknown_event(sse.data)
+            if reduced is None:
+                return self._broken("an event that cannot be read")
+            return self._block(b"data: " + reduced)
         step = self.STEPS.get((self._phase, event.type))
         if step is not None:
             return step(self, event)

@@ -3,6 +3,7 @@ import pytest
 
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.chat_answers import read_chunk, read_completion, reasoning_text
+from tollbridge.translate.unknown_names import UnknownNames
 from tollbridge.wire.chat.chunks import ChunkDelta
 
 
@@ -66,3 +67,16 @@ def test_broken_utf8_in_a_member_that_nobody_reads_is_the_upstream_s_failure():
     with pytest.raises(GatewayError) as caught:
         read_completion(b'{"x":"\xff"}')
     assert caught.value.code is ErrorCode.UPSTREAM_FAILED
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"choices":[{"index":0,"delta":{"\x80new":"x"}}]}',
+        b'{"choices":[{"index":0,"delta":{"new":1}},{"index":1,"delta":null}]}',
+    ],
+)
+def test_a_closer_look_at_unknown_members_never_fails(data: bytes):
+    unknown = UnknownNames()
+    assert read_chunk(data, unknown).choices
+    assert unknown.names() == []
