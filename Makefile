@@ -38,7 +38,8 @@ check: .venv/.dev
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m pytest -n 2 -m "not slow" --ignore=tests/e2e
 
-test: .venv/.dev .test-env/anthropic-previous/.done .test-env/openai-previous/.done node-packages
+test: .venv/.dev .test-env/anthropic-previous/.done .test-env/openai-previous/.done node-packages \
+		postgres-server
 	$(BIN)/python -m pytest $(ARGS)
 
 bench: .venv/.dev
@@ -75,6 +76,10 @@ clean:
 	@rm -rf $(@D)
 	@$(PIP_INSTALL) --target $(@D) -r $<
 	@touch $@
+
+.PHONY: postgres-server
+postgres-server:
+	@tools/install_postgres.sh .test-env/left-out
 
 .PHONY: node-packages
 node-packages: tests/e2e/node/node_modules/.done

@@ -1,13 +1,39 @@
-"""How many examples the properties try.
+"""What tests of several kinds need: a PostgreSQL server, and how many examples the properties try.
 
 `--hypothesis-profile=long` is for a night, the default for every run. Tests that say a number of
 their own keep it.
 """
 
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import HealthCheck, settings
+from tests.fakes.postgres_server import FAST, NoServerError, PostgresServer, postgres_running
 
 settings.register_profile("short", deadline=None, max_examples=30)
 settings.register_profile(
     "long", deadline=None, max_examples=1_000, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("short")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A server for databases of one's own; not to be killed."""
+    try:
+        with postgres_running(*FAST) as server:
+            yield server
+    except NoServerError as error:
+        pytest.skip(f"PostgreSQL is left out: {error}")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How long the storm lasts."""
+    parser.addoption("--storm-seconds", type=float, default=15.0, help="length of tests/storm")
+
+
+@pytest.fixture
+def storm_seconds(request: pytest.FixtureRequest) -> float:
+    """How long the storm lasts."""
+    seconds: float = request.config.getoption("--storm-seconds")
+    return seconds

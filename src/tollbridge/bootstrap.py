@@ -7,7 +7,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ import msgspec
 from tollbridge.app.alerts import Alerter, Webhook
 from tollbridge.app.directory import Directory
 from tollbridge.app.gateway import Gateway
-from tollbridge.app.ports import ModelServer
+from tollbridge.app.ports import ModelServer, Store
 from tollbridge.app.pulse import Pulse
 from tollbridge.app.settlement import Settler
 from tollbridge.app.vault import MemoryVault
@@ -32,17 +32,16 @@ from tollbridge.ledger.pricing import price_book
 from tollbridge.routing.catalog import Catalog
 from tollbridge.server.asgi import Application
 from tollbridge.server.inbound import Receive, Scope, Send
+from tollbridge.storage.database import Database
 from tollbridge.storage.spool import FileSpool
-from tollbridge.storage.sqlite import SqliteStore
 from tollbridge.telemetry.logs import LogObserver
-from tollbridge.units import ALERT_LEVELS_DEFAULT, Millis
+from tollbridge.units import Millis
 from tollbridge.upstream.demo.upstream import DemoUpstream
 from tollbridge.upstream.http_client import HttpUpstream
 from tollbridge.upstream.model_server import CredentialedServer
 from tollbridge.upstream.tokenizer_file import read_tokenizer, tokenizer_problem
 
 SPOOL_NAME = "spool"
-DATABASE_NAME = "tollbridge.sqlite3"
 CONFIG_NAME = "tollbridge.toml"
 SEAL_KEY_NAME = "seal.key"
 SEAL_KEY_BYTES = 32
@@ -93,10 +92,9 @@ def _with_tokenizers(config: Config, folder: Path) -> Config:
     return msgspec.structs.replace(config, models=models)
 
 
-def open_store(data: Path, alert_levels: Sequence[int] = ALERT_LEVELS_DEFAULT) -> SqliteStore:
+def open_store(data: Path) -> Store:
     """The embedded database below the data folder, made if it is not there."""
-    data.mkdir(parents=True, exist_ok=True)
-    return SqliteStore(data / DATABASE_NAME, alert_levels=alert_levels)
+    return Database(data).open()
 
 
 def read_seal_key(config: Config, data: Path) -> bytes:
@@ -147,7 +145,7 @@ def build_webhook(config: AlertsConfig) -> Webhook | None:
 def build_gateway(settings: Settings) -> Gateway:
     """Everything that one worker needs; starts nothing."""
     config = settings.config
-    store = open_store(settings.data, config.alerts.levels)
+    store = Database(settings.data, config.storage.url).open(config.alerts.levels)
     observer = LogObserver(sys.stderr, clock)
     worker_id = f"{os.getpid()}-{secrets.token_hex(8)}"
     settler = Settler(store, observer, FileSpool(settings.data / SPOOL_NAME, worker_id))

@@ -70,6 +70,16 @@ class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         return f"ServerConfig(host={self.host!r}, port={self.port!r}, ...)"
 
 
+class StorageConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where environments, keys and the ledger are."""
+
+    url: str = ""
+    """A `postgresql://` address, which may name several hosts; empty: a file in the data folder."""
+
+    def __repr__(self) -> str:
+        return "StorageConfig(...)"
+
+
 class UpstreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A server that runs models."""
 
@@ -147,10 +157,15 @@ class AlertsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         return f"AlertsConfig(levels={self.levels!r}, ...)"
 
 
+class _StorageOnly(msgspec.Struct, frozen=True):
+    storage: StorageConfig = StorageConfig()
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole file."""
 
     server: ServerConfig = ServerConfig()
+    storage: StorageConfig = StorageConfig()
     alerts: AlertsConfig = AlertsConfig()
     upstreams: dict[str, UpstreamConfig] = {}
     models: dict[str, ModelConfig] = {}
@@ -180,9 +195,27 @@ def parse_config(text: str, environ: Mapping[str, str]) -> Config:
         webhook=_secret(config.alerts.webhook, "alerts.webhook", environ),
         secret=_secret(config.alerts.secret, "alerts.secret", environ),
     )
-    config = msgspec.structs.replace(config, upstreams=upstreams, server=server, alerts=alerts)
+    storage = StorageConfig(url=_secret(config.storage.url, "storage.url", environ))
+    config = msgspec.structs.replace(
+        config, upstreams=upstreams, server=server, storage=storage, alerts=alerts
+    )
     check_config(config)
     return config
+
+
+def parse_storage(text: str, environ: Mapping[str, str]) -> StorageConfig:
+    """Only the table `storage`, for commands that need no other secret of the file.
+
+    Raises:
+        ConfigError: for bad syntax, a bad address or a missing environment variable.
+    """
+    try:
+        storage = msgspec.toml.decode(text, type=_StorageOnly).storage
+    except msgspec.DecodeError as error:
+        raise ConfigError(_in_words(str(error))) from error
+    storage = StorageConfig(url=_secret(storage.url, "storage.url", environ))
+    _check_storage(storage)
+    return storage
 
 
 def check_config(config: Config) -> None:
@@ -191,6 +224,7 @@ def check_config(config: Config) -> None:
     Raises:
         ConfigError: with the path of the setting and the remedy.
     """
+    _check_storage(config.storage)
     _check_alerts(config.alerts)
     for name, upstream in config.upstreams.items():
         where = f"upstreams.{name}"
@@ -212,6 +246,11 @@ def check_config(config: Config) -> None:
                     f" known are {known}"
                 )
         _check_price(model.price, f"{where}.price")
+
+
+def _check_storage(storage: StorageConfig) -> None:
+    if storage.url and not storage.url.startswith(("postgresql://", "postgres://")):
+        raise ConfigError("storage.url: must begin with postgresql://, or be empty")
 
 
 def _check_alerts(alerts: AlertsConfig) -> None:

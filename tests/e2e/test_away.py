@@ -13,7 +13,8 @@ from tests.e2e.conftest import Bridge, bridge_running
 from tests.e2e.http_calls import call, prompt
 from tests.e2e.test_kill import open_stream, read_until
 
-from tollbridge.bootstrap import DATABASE_NAME, SPOOL_NAME
+from tollbridge.bootstrap import SPOOL_NAME
+from tollbridge.storage.database import DATABASE_NAME
 from tollbridge.units import MICRO
 
 PATIENCE_S = 20

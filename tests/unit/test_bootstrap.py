@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from tollbridge.bootstrap import (
-    DATABASE_NAME,
     SEAL_KEY_BYTES,
     SEAL_KEY_NAME,
     Settings,
@@ -21,6 +20,7 @@ from tollbridge.bootstrap import (
     read_seal_key,
 )
 from tollbridge.config import AlertsConfig, ConfigError, parse_config
+from tollbridge.storage.database import DATABASE_NAME
 
 TEXT = """
 [upstreams.lab]

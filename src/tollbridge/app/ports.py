@@ -222,6 +222,10 @@ class ControlStore(Protocol):
         """Usage of all environments as the upstreams see it, for `ledger.reconcile`."""
 
 
+class Store(AccountStore, ControlStore, Protocol):
+    """A whole database."""
+
+
 class UpstreamRequest(NamedTuple):
     """One request to a server that runs models. `path` is appended to the upstream's base URL."""
 

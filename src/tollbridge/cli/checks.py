@@ -10,12 +10,13 @@ import msgspec
 import typer
 
 from tollbridge.app.ports import StoreUnavailableError, UpstreamError, UpstreamRequest
-from tollbridge.bootstrap import DATABASE_NAME, open_store, read_config
+from tollbridge.bootstrap import read_config
 from tollbridge.cli.context import DEFAULT_DATA, ConfigFile, Data, Json
 from tollbridge.cli.deployment import deployed
 from tollbridge.cli.output import fail, print_rows, say
 from tollbridge.config import ConfigError, UpstreamConfig
-from tollbridge.storage.sqlite import SchemaVersionError
+from tollbridge.storage.database import Database
+from tollbridge.storage.migrations import SchemaVersionError
 from tollbridge.upstream.headers import request_headers
 from tollbridge.upstream.http_client import HttpUpstream
 
@@ -49,7 +50,7 @@ def doctor(config: ConfigFile = None, data: Data = DEFAULT_DATA, as_json: Json =
     what = deployed(config, as_json=as_json)
     rows = [
         _finding("python", sys.version_info >= (3, 11), sys.version.split()[0]),
-        _database(data),
+        _database(Database(data, what.storage.url)),
         _finding("models", bool(what.models), ", ".join(what.models) or "none is deployed"),
     ]
     rows += asyncio.run(_upstreams(what.upstreams))
@@ -65,19 +66,19 @@ def _finding(what: str, good: bool, detail: str) -> Row:
     return {"what": what, "state": "good" if good else "bad", "detail": detail}
 
 
-def _database(data: Path) -> Row:
-    path = data / DATABASE_NAME
+def _database(database: Database) -> Row:
     try:
-        if not path.exists():
-            return _finding("database", not data.is_file(), "none yet: `serve` makes it")
-        asyncio.run(_open_and_close(data))
+        if not database.url and not database.path.exists():
+            return _finding("database", not database.data.is_file(), "none yet: `serve` makes it")
+        asyncio.run(_open_and_close(database))
     except (SchemaVersionError, StoreUnavailableError, OSError) as error:
-        return _finding("database", False, f"{path}: {error}")
-    return _finding("database", True, str(path))
+        return _finding("database", False, f"{database}: {error}")
+    return _finding("database", True, str(database))
 
 
-async def _open_and_close(data: Path) -> None:
-    await open_store(data).close("")
+async def _open_and_close(database: Database) -> None:
+    await database.prepare(create=False)
+    await database.open().close("")
 
 
 async def _upstreams(upstreams: Mapping[str, UpstreamConfig]) -> list[Row]:

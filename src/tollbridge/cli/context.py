@@ -14,15 +14,17 @@ from tollbridge.app.ports import (
     CorrectionConflictError,
     CorrectionRefusedError,
     GrantConflictError,
+    Store,
     StoreUnavailableError,
     UnknownEnvironmentError,
     UnknownPackError,
 )
-from tollbridge.bootstrap import CONFIG_NAME, DATABASE_NAME, open_store, read_config
+from tollbridge.bootstrap import CONFIG_NAME, read_config
 from tollbridge.cli.output import fail
-from tollbridge.config import Config, ConfigError
+from tollbridge.config import Config, ConfigError, parse_storage
 from tollbridge.ledger.model import Limits
-from tollbridge.storage.sqlite import SchemaVersionError, SqliteStore
+from tollbridge.storage.database import Database
+from tollbridge.storage.migrations import SchemaVersionError
 from tollbridge.units import MICRO, EnvId, MicroCredits
 
 T = TypeVar("T")
@@ -69,27 +71,30 @@ _UNIT_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_80
 
 def with_store(
     data: Path,
-    work: Callable[[SqliteStore], Awaitable[T]],
+    work: Callable[[Store], Awaitable[T]],
     *,
     as_json: bool = False,
     create: bool = False,
+    database: Database | None = None,
 ) -> T:
     """Open the store, do the work, close it; the store's refusals end the command.
 
     Unless `create` is set the database must exist: a folder's name with a typing error would
     otherwise become an empty gateway.
     """
-    path = data / DATABASE_NAME
+    if database is None:
+        database = the_database(data, as_json=as_json)
 
     async def run() -> T:
-        store = open_store(data)
+        await database.prepare(create=create)
+        store = database.open()
         try:
             return await work(store)
         finally:
             await store.close("")
 
     if not create:
-        require_database(data, as_json=as_json)
+        require_database(database, as_json=as_json)
     try:
         return asyncio.run(run())
     except UnknownEnvironmentError as error:
@@ -101,9 +106,9 @@ def with_store(
     except (CorrectionConflictError, GrantConflictError) as error:
         fail(f"{error}; take another --id, or none", as_json=as_json)
     except SchemaVersionError as error:
-        fail(f"{path}: {error}; {SCHEMA_REMEDY}", as_json=as_json)
+        fail(f"{database}: {error}; {SCHEMA_REMEDY}", as_json=as_json)
     except StoreUnavailableError as error:
-        fail(f"{path}: {error}; {STORE_REMEDY}", as_json=as_json)
+        fail(f"{database}: {error}; {STORE_REMEDY}", as_json=as_json)
     except OSError as error:
         fail(
             f"{data}: {error.strerror}; name another folder with --data, or mend this one",
@@ -111,20 +116,28 @@ def with_store(
         )
 
 
-def require_database(data: Path, *, as_json: bool) -> Path:
-    """The path of the database; ends the command if there is none."""
-    path = data / DATABASE_NAME
+def the_database(data: Path, *, as_json: bool = False) -> Database:
+    """What the operator's file names, else the file in the data folder."""
+    path = Path(os.environ.get("TOLLBRIDGE_CONFIG") or CONFIG_NAME)
     try:
-        found = path.is_file()
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        return Database(data, parse_storage(text, os.environ).url)
+    except (OSError, UnicodeDecodeError, ConfigError) as error:
+        fail(f"{path}: {error}; mend it first", as_json=as_json)
+
+
+def require_database(database: Database, *, as_json: bool) -> None:
+    """End the command if there is no embedded file."""
+    try:
+        found = bool(database.url) or database.path.is_file()
     except OSError:
         found = False
     if not found:
         fail(
-            f"there is no database in {data}; name its folder with --data,"
+            f"there is no database in {database.data}; name its folder with --data,"
             " or begin with `tollbridge serve`",
             as_json=as_json,
         )
-    return path
 
 
 def load_config(path: Path | None, *, as_json: bool = False) -> Config | None:
@@ -168,7 +181,7 @@ def limits_text(limits: Limits) -> str:
     return ", ".join(told) or "none"
 
 
-async def only_environment(store: SqliteStore, env: str | None, *, as_json: bool = False) -> EnvId:
+async def only_environment(store: Store, env: str | None, *, as_json: bool = False) -> EnvId:
     """The named environment, or the only one there is."""
     if env is not None:
         return EnvId(env)

@@ -6,6 +6,7 @@ import typer
 from msgspec.structs import asdict
 
 from tollbridge.access.keys import ENV_ID_ENTROPY_BYTES, EnvIdError, mint_env_id, parse_env_id
+from tollbridge.app.ports import Store
 from tollbridge.bootstrap import clock
 from tollbridge.cli.context import (
     DEFAULT_DATA,
@@ -22,7 +23,6 @@ from tollbridge.cli.context import (
 )
 from tollbridge.cli.output import fail, print_rows, say, time_text
 from tollbridge.ledger.model import UNLIMITED, Limits
-from tollbridge.storage.sqlite import SqliteStore
 from tollbridge.units import EnvId
 
 CONCURRENCY_DEFAULT = 5
@@ -56,7 +56,7 @@ def create(
 
     limits = changed_limits(UNLIMITED, concurrency, requests_per_minute, tokens_per_minute)
 
-    async def work(store: SqliteStore) -> bool:
+    async def work(store: Store) -> bool:
         created = await store.create_environment(new, name, clock(), limits)
         if created and models:
             await store.switch(new, models, on=True)
@@ -100,7 +100,7 @@ def limit(
     """Set limits; they hold for the very next request, on every worker. The others stay."""
     env = EnvId(env_id)
 
-    async def work(store: SqliteStore) -> Limits:
+    async def work(store: Store) -> Limits:
         now = [known.limits for known in await store.environments() if known.env_id == env]
         limits = changed_limits(
             now[0] if now else UNLIMITED, concurrency, requests_per_minute, tokens_per_minute

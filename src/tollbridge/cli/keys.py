@@ -15,7 +15,7 @@ from tollbridge.access.keys import (
     mint_key,
     mint_key_id,
 )
-from tollbridge.app.ports import KeyInfo
+from tollbridge.app.ports import KeyInfo, Store
 from tollbridge.bootstrap import clock
 from tollbridge.cli.context import (
     DEFAULT_DATA,
@@ -34,7 +34,6 @@ from tollbridge.cli.context import (
 )
 from tollbridge.cli.output import Cell, credits_text, fail, print_rows, say, time_text
 from tollbridge.ledger.model import UNLIMITED, Limits
-from tollbridge.storage.sqlite import SqliteStore
 from tollbridge.units import EnvId, KeyId, MicroCredits, Millis
 
 NO_BUDGET = MicroCredits(0)
@@ -47,7 +46,7 @@ app = typer.Typer(no_args_is_help=True, help="API keys of an environment.")
 
 
 async def issue_key(
-    store: SqliteStore,
+    store: Store,
     env_id: EnvId,
     name: str,
     lifetime_ms: int | None,
@@ -89,7 +88,7 @@ def create(
     limits = changed_limits(UNLIMITED, concurrency, requests_per_minute, tokens_per_minute)
     budgeted = parse_budget(budget, NO_BUDGET)
 
-    async def work(store: SqliteStore) -> tuple[KeyInfo, str]:
+    async def work(store: Store) -> tuple[KeyInfo, str]:
         env_id = await only_environment(store, env, as_json=as_json)
         return await issue_key(store, env_id, name, lifetime, limits, budgeted)
 
@@ -139,7 +138,7 @@ def limit(
 ) -> None:
     """Set limits; they hold for the very next request, on every worker. The others stay."""
 
-    async def work(store: SqliteStore) -> KeyInfo:
+    async def work(store: Store) -> KeyInfo:
         found = [key for key in await store.keys(None) if key.key_id == key_id]
         if not found:
             _unknown(key_id, as_json=as_json)

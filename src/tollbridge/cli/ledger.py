@@ -12,12 +12,12 @@ from tollbridge.cli.context import (
     Json,
     parse_duration,
     require_database,
+    the_database,
     with_store,
 )
 from tollbridge.cli.output import credits_text, fail, print_json, print_rows
 from tollbridge.cli.reconcile import run_reconcile
 from tollbridge.ledger.audit import AuditReport, audit
-from tollbridge.storage.sqlite import audit_rows
 from tollbridge.units import EnvId, Millis
 
 app = typer.Typer(no_args_is_help=True, help="Prove that the journal of credits adds up.")
@@ -30,12 +30,13 @@ def run_audit(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
 
     Exits with 1 if there is one. May run while the gateway serves.
     """
-    path = require_database(data, as_json=as_json)
+    database = the_database(data, as_json=as_json)
+    require_database(database, as_json=as_json)
     try:
-        with audit_rows(path) as rows:
+        with database.audit_rows() as rows:
             report = audit(rows)
     except StoreUnavailableError as error:
-        fail(f"{path}: {error}; {STORE_REMEDY}", as_json=as_json)
+        fail(f"{database}: {error}; {STORE_REMEDY}", as_json=as_json)
     if as_json:
         print_json(report)
     else:

@@ -2,7 +2,7 @@
 
 import typer
 
-from tollbridge.cli import environments, keys, ledger, models, packs
+from tollbridge.cli import db, environments, keys, ledger, models, packs
 from tollbridge.cli.checks import config_app, doctor
 from tollbridge.cli.serve import serve
 
@@ -19,6 +19,7 @@ app.add_typer(models.app, name="model")
 app.add_typer(packs.app, name="pack")
 app.command("usage")(ledger.usage)
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(db.app, name="db")
 app.add_typer(config_app, name="config")
 app.command("doctor")(doctor)
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from tollbridge.app.ports import Store
 from tollbridge.cli.context import (
     DEFAULT_DATA,
     ConfigFile,
@@ -16,7 +17,6 @@ from tollbridge.cli.context import (
 )
 from tollbridge.cli.deployment import deployed
 from tollbridge.cli.output import fail, print_rows, say
-from tollbridge.storage.sqlite import SqliteStore
 from tollbridge.units import EnvId
 
 Names = Annotated[list[str], typer.Argument(help="As `model list` names them.")]
@@ -57,7 +57,7 @@ def list_all(
 ) -> None:
     """List the operator's models and whether they are on."""
 
-    async def work(store: SqliteStore) -> frozenset[str]:
+    async def work(store: Store) -> frozenset[str]:
         return await store.models_on(await only_environment(store, env, as_json=as_json))
 
     models_on = with_store(data, work, as_json=as_json)
@@ -76,7 +76,7 @@ def list_all(
 
 
 def _switch(data: Path, env: str | None, names: list[str], *, on: bool, as_json: bool) -> None:
-    async def work(store: SqliteStore) -> tuple[EnvId, frozenset[str]]:
+    async def work(store: Store) -> tuple[EnvId, frozenset[str]]:
         env_id = await only_environment(store, env, as_json=as_json)
         before = await store.models_on(env_id)
         await store.switch(env_id, names, on=on)

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from tollbridge.app.ports import Grant
+from tollbridge.app.ports import Grant, Store
 from tollbridge.bootstrap import clock
 from tollbridge.cli.context import (
     DEFAULT_DATA,
@@ -21,7 +21,6 @@ from tollbridge.cli.context import (
 from tollbridge.cli.output import Cell, credits_text, print_rows, say, time_text
 from tollbridge.ledger.model import Correction
 from tollbridge.ledger.statement import StatementLine, statement
-from tollbridge.storage.sqlite import SqliteStore
 from tollbridge.units import EnvId, Millis, PackId
 
 STATEMENT_AMOUNTS = ("amount", "available", "held", "spent", "expired", "granted")
@@ -45,7 +44,7 @@ def grant(
     now = clock()
     pack = PackId(pack_id or f"pack_{secrets.token_hex(8)}")
 
-    async def work(store: SqliteStore) -> tuple[EnvId, bool]:
+    async def work(store: Store) -> tuple[EnvId, bool]:
         env_id = await only_environment(store, env, as_json=as_json)
         expires_at = None if lifetime is None else Millis(now + lifetime)
         return env_id, await store.grant(
@@ -114,7 +113,7 @@ def correct(
     change = -added if amount.startswith("-") else added
     correction = correction_id or f"corr_{secrets.token_hex(8)}"
 
-    async def work(store: SqliteStore) -> bool:
+    async def work(store: Store) -> bool:
         env_id = await only_environment(store, env, as_json=as_json)
         return await store.correct(
             Correction(
@@ -148,7 +147,7 @@ def show_statement(
 ) -> None:
     """Show every transfer of a pack, with its balances after each."""
 
-    async def work(store: SqliteStore) -> list[StatementLine]:
+    async def work(store: Store) -> list[StatementLine]:
         env_id = await only_environment(store, env, as_json=as_json)
         return statement(await store.transfers(env_id, PackId(pack_id)))
 

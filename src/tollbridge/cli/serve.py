@@ -8,7 +8,7 @@ from functools import partial
 import typer
 
 from tollbridge.access.keys import ENV_ID_ENTROPY_BYTES, mint_env_id
-from tollbridge.app.ports import Grant
+from tollbridge.app.ports import Grant, Store
 from tollbridge.bootstrap import Settings, clock, load_worker
 from tollbridge.cli.banner import Opening, banner
 from tollbridge.cli.context import DEFAULT_DATA, ConfigFile, Data, Json, with_store
@@ -17,7 +17,7 @@ from tollbridge.cli.keys import issue_key
 from tollbridge.cli.output import fail, print_json
 from tollbridge.config import DEMO_UPSTREAM, Config
 from tollbridge.server.listener import listen
-from tollbridge.storage.sqlite import SqliteStore
+from tollbridge.storage.database import Database
 from tollbridge.units import MICRO, MicroCredits, PackId
 
 TRIAL_CREDITS = MicroCredits(1_000_000 * MICRO)
@@ -49,7 +49,11 @@ def serve(
         fail(_bind_failure(host, wanted, error), as_json=as_json)
     root_url = f"http://{_authority(host)}:{port}"
     opening = with_store(
-        data, lambda store: _open(store, what, root_url), as_json=as_json, create=True
+        data,
+        lambda store: _open(store, what, root_url),
+        as_json=as_json,
+        create=True,
+        database=Database(data, what.storage.url),
     )
     listen(
         partial(load_worker, Settings(what, data, demo_pace_ms)),
@@ -60,7 +64,7 @@ def serve(
     )
 
 
-async def _open(store: SqliteStore, what: Config, root_url: str) -> Opening:
+async def _open(store: Store, what: Config, root_url: str) -> Opening:
     """What the database holds; an empty one gets what a first request needs."""
     key = None
     environments = await store.environments()

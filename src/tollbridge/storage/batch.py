@@ -1,11 +1,10 @@
-"""The hot commands on SQLite: admit, settle, checkpoint, recover, expire.
+"""The hot commands: admit, settle, checkpoint, recover, expire.
 
 A `Batch` lives in one transaction. Its commands read, let `ledger.machine` decide, and leave their
 writes to `flush`. A pack that many commands of the batch draw from is read once and written once.
 A command's writes are taken over at its end, all or none, so that one which fails leaves no trace.
 """
 
-import sqlite3
 from collections.abc import Sequence
 
 import msgspec
@@ -25,8 +24,8 @@ from tollbridge.ledger.model import (
     Settlement,
     TransferKind,
 )
-from tollbridge.storage.counters import Counters, Row
-from tollbridge.storage.queries import parse_queries, read_sql
+from tollbridge.storage.counters import Counters
+from tollbridge.storage.session import Row, Session
 from tollbridge.units import (
     ALERT_LEVELS_DEFAULT,
     LEASE_MS,
@@ -38,12 +37,6 @@ from tollbridge.units import (
 )
 from tollbridge.usage import Provenance, TokenUsage
 
-QUERIES = parse_queries(read_sql("queries.sqlite.sql"))
-
-_ADMISSION_CHECK = QUERIES["admission_check"]
-_LIVE_PACKS = QUERIES["live_packs"]
-_HOLD_LEGS = QUERIES["hold_legs"]
-
 
 class Batch:
     """The commands of one transaction.
@@ -54,14 +47,14 @@ class Batch:
 
     def __init__(
         self,
-        connection: sqlite3.Connection,
+        session: Session,
         leases: dict[str, Millis],
         levels: Sequence[int] = ALERT_LEVELS_DEFAULT,
     ) -> None:
-        self.connection = connection
+        self.session = session
         self._leases = leases
         self._levels = levels
-        self._counters = Counters(connection, QUERIES)
+        self._counters = Counters(session)
         self._alerts: list[Row] = []
         self._renewed: dict[str, Millis] = {}
         self._packs: dict[EnvId, dict[PackId, Pack]] = {}
@@ -75,7 +68,7 @@ class Batch:
     def admit(self, admission: Admission) -> Hold | Refusal:
         """Hold the price of a request, or say which check refused it."""
         env_id, request_id, now = admission.env_id, admission.request_id, admission.now
-        found = self.connection.execute(_ADMISSION_CHECK, (env_id, request_id)).fetchone()
+        found = self.session.row("admission_check", env_id, request_id)
         if found is None or found[0] != admission.generation:
             return Refusal.STALE
         if found[1]:
@@ -115,7 +108,7 @@ class Batch:
     def settle(self, settlement: Settlement) -> Settled:
         """End a hold and record the usage."""
         env_id, request_id = settlement.env_id, settlement.request_id
-        found = self.connection.execute(_HOLD_LEGS, (env_id, request_id)).fetchall()
+        found = self.session.rows("hold_legs", env_id, request_id)
         if not found:
             return self._settled_before(settlement)
         legs = [Leg(row[0], row[1]) for row in found if row[1]]
@@ -155,7 +148,7 @@ class Batch:
     def abandon(self, admission: Admission) -> None:
         """Void the hold of an admission, if it was placed: whoever asked for it has gone."""
         key = (admission.env_id, admission.request_id)
-        if self.connection.execute(_HOLD_LEGS, key).fetchone() is None:
+        if self.session.row("hold_legs", *key) is None:
             return
         self.settle(
             Settlement(
@@ -178,7 +171,7 @@ class Batch:
 
     def recover(self, env_id: EnvId, request_id: RequestId, now: Millis) -> bool:
         """Settle a dead worker's hold at its last checkpoint. False: another one did."""
-        found = self.connection.execute(QUERIES["dead_hold"], (env_id, request_id, now)).fetchone()
+        found = self.session.row("dead_hold", env_id, request_id, now)
         if found is None:
             return False
         key_id, model, upstream, upstream_model, protocol, stream, version, *counted = found
@@ -216,8 +209,7 @@ class Batch:
     def flush(self) -> None:
         """Write everything that the commands decided.
 
-        Raises:
-            sqlite3.IntegrityError: two commands contradict each other, or one is malformed.
+        The engine refuses it if two commands contradict each other, or one is malformed.
         """
         rows_of: tuple[tuple[str, list[Row]], ...] = (
             ("update_pack", [_balances(pack) for pack in self._changed.values()]),
@@ -232,7 +224,7 @@ class Batch:
         )
         for name, rows in rows_of:
             if rows:
-                self.connection.executemany(QUERIES[name], rows)
+                self.session.write(name, *rows)
 
     def committed(self) -> None:
         """Told after the commit: the leases hold."""
@@ -241,7 +233,7 @@ class Batch:
     def _live_packs(self, env_id: EnvId) -> dict[PackId, Pack]:
         packs = self._packs.get(env_id)
         if packs is None:
-            rows = self.connection.execute(_LIVE_PACKS, (env_id,))
+            rows = self.session.rows("live_packs", env_id)
             packs = self._packs[env_id] = {row[1]: read_pack(row) for row in rows}
         return packs
 
@@ -269,7 +261,7 @@ class Batch:
 
     def _settled_before(self, settlement: Settlement) -> Settled:
         key = (settlement.env_id, settlement.request_id)
-        found = self.connection.execute(QUERIES["find_usage"], key).fetchone()
+        found = self.session.row("find_usage", *key)
         if found is None:
             raise UnknownHoldError(f"{settlement.request_id} was never admitted")
         *recorded, overrun = found
@@ -291,7 +283,7 @@ class Batch:
         self._renewed[worker_id] = Millis(now + LEASE_MS)
 
 
-def read_pack(row: tuple[str, str, int, int, int, int, int, int, int | None, str]) -> Pack:
+def read_pack(row: Row) -> Pack:
     """A pack from the columns of the statements `live_packs`, `find_pack` and `packs`."""
     env_id, pack_id, granted, available, held, spent, expired, granted_at, expires_at, models = row
     return Pack(

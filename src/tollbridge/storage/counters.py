@@ -3,15 +3,11 @@
 Only what an admission's limits ask for is read; each is read once for all commands of a batch.
 """
 
-import sqlite3
-from collections.abc import Mapping
-
 from tollbridge.ledger.limits import Full, Window, correct, enter, is_rated, minute_of
 from tollbridge.ledger.machine import Budget
 from tollbridge.ledger.model import Admission, Limits, Refusal
+from tollbridge.storage.session import Row, Session
 from tollbridge.units import EnvId, KeyId, MicroCredits, Millis
-
-Row = tuple[str | int | None, ...]
 
 ENVIRONMENT = KeyId("")
 """Stands for the environment as a whole where a key is named."""
@@ -20,9 +16,8 @@ ENVIRONMENT = KeyId("")
 class Counters:
     """The counters of the environments that a batch touches."""
 
-    def __init__(self, connection: sqlite3.Connection, queries: Mapping[str, str]) -> None:
-        self._connection = connection
-        self._queries = queries
+    def __init__(self, session: Session) -> None:
+        self._session = session
         self._open: dict[tuple[EnvId, KeyId], int] = {}
         self._moves: dict[tuple[EnvId, KeyId], int] = {}
         """What began and ended in this batch, until the others are counted."""
@@ -76,7 +71,7 @@ class Counters:
         """None: the key has none."""
         key = (env_id, key_id)
         if key not in self._budgets:
-            found = self._connection.execute(self._queries["budget"], key).fetchone()
+            found = self._session.row("budget", *key)
             self._budgets[key] = None if found is None else Budget(*found)
         return self._budgets[key]
 
@@ -121,12 +116,12 @@ class Counters:
     def _under_way(self, key: tuple[EnvId, KeyId]) -> int:
         under_way = self._open.get(key)
         if under_way is None:
-            found = self._connection.execute(self._queries["open_exchanges"], key).fetchone()
-            under_way = self._open[key] = found[0] + self._moves.pop(key, 0)
+            ((before,),) = self._session.rows("open_exchanges", *key)
+            under_way = self._open[key] = before + self._moves.pop(key, 0)
         return under_way
 
     def _window(self, key: tuple[EnvId, KeyId]) -> Window | None:
         if key not in self._windows:
-            found = self._connection.execute(self._queries["window"], key).fetchone()
+            found = self._session.row("window", *key)
             self._windows[key] = None if found is None else Window(*found)
         return self._windows[key]

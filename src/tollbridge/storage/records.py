@@ -1,6 +1,5 @@
-"""What explains charges, on SQLite: receipts, statements, corrections, price books and alerts."""
+"""What explains charges,: receipts, statements, corrections, price books and alerts."""
 
-import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,8 +20,9 @@ from tollbridge.ledger.model import (
     Settlement,
     TransferKind,
 )
-from tollbridge.storage.batch import QUERIES, read_pack
+from tollbridge.storage.batch import read_pack
 from tollbridge.storage.control import require_environment
+from tollbridge.storage.session import Session
 from tollbridge.units import (
     ALERT_RETRY_MS,
     ALERT_TRIES_MAX,
@@ -35,14 +35,14 @@ from tollbridge.units import (
 from tollbridge.usage import Provenance, TokenUsage
 
 
-def correct(connection: sqlite3.Connection, correction: Correction) -> bool:
+def correct(session: Session, correction: Correction) -> bool:
     """Add to a pack or take back. False: done before with the same content."""
     env_id, pack_id = correction.env_id, correction.pack_id
     correction_id, amount, now = correction.correction_id, correction.amount, correction.now
-    pack = _pack(connection, env_id, pack_id)
+    pack = _pack(session, env_id, pack_id)
     content = (pack_id, amount, correction.reason)
     key = (env_id, correction_id)
-    found = connection.execute(QUERIES["find_correction"], key).fetchone()
+    found = session.row("find_correction", *key)
     if found is not None:
         for name, old, new in zip(("pack", "amount", "reason"), found, content, strict=True):
             if old != new:
@@ -56,35 +56,35 @@ def correct(connection: sqlite3.Connection, correction: Correction) -> bool:
             f"pack {pack_id} is over, or has less than that available: {pack.available}"
         )
     transfer, pack = corrected
-    connection.execute(QUERIES["insert_correction"], (*key, *content, now))
-    connection.execute(
-        QUERIES["insert_journal"],
+    session.write("insert_correction", (*key, *content, now))
+    session.write(
+        "insert_journal",
         (*key, transfer.kind.value, transfer.leg, pack_id, transfer.amount, 0, now),
     )
-    connection.execute(QUERIES["correct_pack"], (pack.granted, pack.available, env_id, pack_id))
+    session.write("correct_pack", (pack.granted, pack.available, env_id, pack_id))
     return True
 
 
-def transfers(connection: sqlite3.Connection, env_id: EnvId, pack_id: PackId) -> list[PackTransfer]:
+def transfers(session: Session, env_id: EnvId, pack_id: PackId) -> list[PackTransfer]:
     """Every transfer of one pack, in the order in which they happened."""
-    _pack(connection, env_id, pack_id)
+    _pack(session, env_id, pack_id)
     return [
         PackTransfer(at, TransferKind(kind), request_id, amount, released, reason)
-        for at, kind, request_id, amount, released, reason in connection.execute(
-            QUERIES["transfers"], (env_id, pack_id)
+        for at, kind, request_id, amount, released, reason in session.rows(
+            "transfers", env_id, pack_id
         )
     ]
 
 
-def receipt(connection: sqlite3.Connection, env_id: EnvId, request_id: RequestId) -> Receipt | None:
+def receipt(session: Session, env_id: EnvId, request_id: RequestId) -> Receipt | None:
     """Of an exchange that has ended."""
     key = (env_id, request_id)
-    found = connection.execute(QUERIES["find_usage"], key).fetchone()
+    found = session.row("find_usage", *key)
     if found is None:
         return None
     settlement, overrun = _read_usage(found)
-    book = connection.execute(QUERIES["find_price"], (settlement.price_version,)).fetchone()
-    drawn = connection.execute(QUERIES["packs_drawn"], key)
+    book = session.row("find_price", settlement.price_version)
+    drawn = session.rows("packs_drawn", *key)
     return Receipt(
         settlement=settlement,
         overrun=overrun,
@@ -93,40 +93,38 @@ def receipt(connection: sqlite3.Connection, env_id: EnvId, request_id: RequestId
     )
 
 
-def keep_prices(connection: sqlite3.Connection, books: Mapping[str, str], now: Millis) -> None:
+def keep_prices(session: Session, books: Mapping[str, str], now: Millis) -> None:
     """Store price books that are not known yet."""
     rows = [(version, book, now) for version, book in books.items()]
-    connection.executemany(QUERIES["keep_price"], rows)
+    session.write("keep_price", *rows)
 
 
-def alerts_wait(connection: sqlite3.Connection, now: Millis) -> bool:
+def alerts_wait(session: Session, now: Millis) -> bool:
     """Whether `take_alerts` would find one."""
-    return connection.execute(QUERIES["alerts_due"], (now,)).fetchone() is not None
+    return session.row("alerts_due", now) is not None
 
 
-def take_alerts(connection: sqlite3.Connection, now: Millis) -> list[Alert]:
+def take_alerts(session: Session, now: Millis) -> list[Alert]:
     """Alerts that are due; the caller delivers them."""
     fields = Alert.__struct_fields__
-    found = connection.execute(QUERIES["alerts_due"], (now,)).fetchall()
+    found = session.rows("alerts_due", now)
     alerts = [Alert(**dict(zip(fields, row, strict=True))) for row in found]
     for alert in alerts:
         last = alert.tries >= ALERT_TRIES_MAX
         next_try = None if last else Millis(now + (ALERT_RETRY_MS << alert.tries - 1))
-        _write_alert(connection, alert, next_try)
+        _write_alert(session, alert, next_try)
     return alerts
 
 
-def alert_sent(connection: sqlite3.Connection, alert: Alert) -> None:
+def alert_sent(session: Session, alert: Alert) -> None:
     """Nobody gets it again."""
-    _write_alert(connection, alert, None)
+    _write_alert(session, alert, None)
 
 
-def upstream_usage(
-    connection: sqlite3.Connection, since: Millis, until: Millis
-) -> list[UpstreamUsageRow]:
+def upstream_usage(session: Session, since: Millis, until: Millis) -> list[UpstreamUsageRow]:
     """Added up by day, upstream, its model's name and provenance."""
     fields = UpstreamUsageRow.__struct_fields__
-    rows = connection.execute(QUERIES["upstream_usage"], (since, until))
+    rows = session.rows("upstream_usage", since, until)
     return [UpstreamUsageRow(**dict(zip(fields, row, strict=True))) for row in rows]
 
 
@@ -155,14 +153,14 @@ def _read_usage(row: tuple[Any, ...]) -> tuple[Settlement, MicroCredits]:
     return settlement, overrun
 
 
-def _pack(connection: sqlite3.Connection, env_id: EnvId, pack_id: PackId) -> Pack:
-    require_environment(connection, env_id)
-    found = connection.execute(QUERIES["find_pack"], (env_id, pack_id)).fetchone()
+def _pack(session: Session, env_id: EnvId, pack_id: PackId) -> Pack:
+    require_environment(session, env_id)
+    found = session.row("find_pack", env_id, pack_id)
     if found is None:
         raise UnknownPackError(f"environment {env_id} has no pack {pack_id}")
     return read_pack(found)
 
 
-def _write_alert(connection: sqlite3.Connection, alert: Alert, next_try: Millis | None) -> None:
+def _write_alert(session: Session, alert: Alert, next_try: Millis | None) -> None:
     row = (alert.tries, next_try, alert.env_id, alert.pack_id, alert.level)
-    connection.execute(QUERIES["try_alert"], row)
+    session.write("try_alert", row)

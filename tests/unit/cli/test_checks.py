@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.unit.cli.conftest import Run, check_failure
 
-from tollbridge.bootstrap import DATABASE_NAME
+from tollbridge.storage.database import DATABASE_NAME
 
 
 def test_a_good_file(run: Run, config: Path):

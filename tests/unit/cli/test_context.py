@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.cli.conftest import Run, check_failure
 
-from tollbridge.bootstrap import DATABASE_NAME
 from tollbridge.cli.context import CREDITS_MAX, DURATION_MAX_MS, parse_credits, parse_duration
 from tollbridge.storage import sqlite as store_module
+from tollbridge.storage.database import DATABASE_NAME
 from tollbridge.units import MICRO
 
 

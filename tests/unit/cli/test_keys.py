@@ -3,7 +3,7 @@ import re
 import pytest
 from tests.unit.cli.conftest import Run, check_failure
 
-from tollbridge.bootstrap import DATABASE_NAME
+from tollbridge.storage.database import DATABASE_NAME
 
 
 def test_a_key_is_shown_once(run: Run, env: str, tmp_path):

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from tests.unit.cli.conftest import Run, check_failure
 
-from tollbridge.bootstrap import DATABASE_NAME
+from tollbridge.storage.database import DATABASE_NAME
 
 
 def test_everything_adds_up(run: Run, env: str):

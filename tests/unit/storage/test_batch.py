@@ -28,7 +28,7 @@ def transfers(store: SqliteStore) -> list[tuple[str, str, int]]:
 
 
 def test_nothing_is_written_before_the_flush(store: SqliteStore) -> None:
-    batch = Batch(store._connection, {})
+    batch = Batch(store._session, {})
     batch.admit(admission("r1", need()))
     batch.admit(admission("r2", need()))
     assert transfers(store) == [("p1", "grant", 1_000)]
@@ -39,7 +39,7 @@ def test_nothing_is_written_before_the_flush(store: SqliteStore) -> None:
 
 
 def test_a_command_that_fails_leaves_no_trace(store: SqliteStore) -> None:
-    batch = Batch(store._connection, {})
+    batch = Batch(store._session, {})
     with pytest.raises(AttributeError):
         batch.admit(admission("r1", None))
     batch.admit(admission("r2", need()))
@@ -51,7 +51,7 @@ def test_admissions_keep_the_lease_alive(store: SqliteStore) -> None:
     leases: dict[str, Millis] = {}
 
     def admit(request_id: str, now: int) -> list[tuple[str, int]]:
-        batch = Batch(store._connection, leases)
+        batch = Batch(store._session, leases)
         batch.admit(admission(request_id, need(), now))
         batch.flush()
         batch.committed()
@@ -65,15 +65,15 @@ def test_admissions_keep_the_lease_alive(store: SqliteStore) -> None:
 
 def test_a_lease_that_was_not_committed_is_not_relied_on(store: SqliteStore) -> None:
     leases: dict[str, Millis] = {}
-    Batch(store._connection, leases).admit(admission("r1", need()))
+    Batch(store._session, leases).admit(admission("r1", need()))
     assert leases == {}
 
 
 def test_a_usage_record_holds_the_whole_settlement(store: SqliteStore) -> None:
-    batch = Batch(store._connection, {})
+    batch = Batch(store._session, {})
     batch.admit(admission("r1", need()))
     batch.flush()
-    batch = Batch(store._connection, {})
+    batch = Batch(store._session, {})
     batch.settle(settlement("r1", 30, now=7))
     batch.flush()
     cursor = store._connection.execute("SELECT * FROM usage_records")

@@ -1,6 +1,5 @@
 """What the contract cannot see: which rows a change leaves. The contract tests the rest."""
 
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,50 +10,51 @@ from tollbridge.app.ports import UnknownEnvironmentError
 from tollbridge.ledger.model import UNLIMITED
 from tollbridge.storage import control
 from tollbridge.storage.sqlite import connect
+from tollbridge.storage.sqlite_session import SqliteSession
 from tollbridge.units import EnvId, KeyId, Millis
 
 
 @pytest.fixture
-def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    connection = connect(tmp_path / "ledger.db", "NORMAL")
-    control.create_environment(connection, ENV, "Acme", Millis(0), UNLIMITED)
-    yield connection
-    connection.close()
+def session(tmp_path: Path) -> Iterator[SqliteSession]:
+    session = SqliteSession(connect(tmp_path / "ledger.db", "NORMAL"))
+    control.create_environment(session, ENV, "Acme", Millis(0), UNLIMITED)
+    yield session
+    session.connection.close()
 
 
-def test_a_revoked_key_stays(connection: sqlite3.Connection) -> None:
+def test_a_revoked_key_stays(session: SqliteSession) -> None:
     info, key_hash = key(1)
-    control.add_key(connection, info, key_hash)
-    assert control.revoke_key(connection, info.key_id, Millis(5))
-    found = control.find_key(connection, key_hash)
+    control.add_key(session, info, key_hash)
+    assert control.revoke_key(session, info.key_id, Millis(5))
+    found = control.find_key(session, key_hash)
     assert found is not None
     assert found.revoked_at == 5
-    assert connection.execute("SELECT key_hash FROM keys").fetchall() == [(key_hash,)]
+    assert session.connection.execute("SELECT key_hash FROM keys").fetchall() == [(key_hash,)]
 
 
-def test_every_change_raises_the_generation(connection: sqlite3.Connection) -> None:
-    seen = [control.generation(connection, ENV)]
+def test_every_change_raises_the_generation(session: SqliteSession) -> None:
+    seen = [control.generation(session, ENV)]
     info, key_hash = key(1)
     for change in (
-        lambda: control.add_key(connection, info, key_hash),
-        lambda: control.switch(connection, ENV, ["a"], on=True),
-        lambda: control.switch(connection, ENV, ["a"], on=False),
-        lambda: control.revoke_key(connection, info.key_id, Millis(5)),
-        lambda: control.revoke_key(connection, KeyId("none"), Millis(5)),
+        lambda: control.add_key(session, info, key_hash),
+        lambda: control.switch(session, ENV, ["a"], on=True),
+        lambda: control.switch(session, ENV, ["a"], on=False),
+        lambda: control.revoke_key(session, info.key_id, Millis(5)),
+        lambda: control.revoke_key(session, KeyId("none"), Millis(5)),
     ):
         change()
-        seen.append(control.generation(connection, ENV))
+        seen.append(control.generation(session, ENV))
     assert seen == [1, 2, 3, 4, 5, 5]
 
 
-def test_a_grant_is_in_the_journal(connection: sqlite3.Connection) -> None:
-    assert control.grant(connection, grant("p1", 100, now=3))
-    assert connection.execute("SELECT * FROM journal").fetchall() == [
+def test_a_grant_is_in_the_journal(session: SqliteSession) -> None:
+    assert control.grant(session, grant("p1", 100, now=3))
+    assert session.connection.execute("SELECT * FROM journal").fetchall() == [
         (1, ENV, "p1", "grant", 0, "p1", 100, 0, 3)
     ]
 
 
-def test_an_environment_is_required(connection: sqlite3.Connection) -> None:
-    control.require_environment(connection, ENV)
+def test_an_environment_is_required(session: SqliteSession) -> None:
+    control.require_environment(session, ENV)
     with pytest.raises(UnknownEnvironmentError):
-        control.require_environment(connection, EnvId("none"))
+        control.require_environment(session, EnvId("none"))

@@ -8,6 +8,7 @@ from tests.contract.samples import ENV, admission, need, settlement
 from tollbridge.ledger.model import UNLIMITED, Limits
 from tollbridge.storage.batch import Batch
 from tollbridge.storage.sqlite import SqliteStore
+from tollbridge.storage.sqlite_session import SqliteSession
 from tollbridge.units import Millis
 
 
@@ -18,10 +19,10 @@ def statements(path: Path, **changes: object) -> list[str]:
     seen: list[str] = []
     connection = store._connection
     connection.set_trace_callback(seen.append)
-    batch = Batch(connection, {})
+    batch = Batch(SqliteSession(connection), {})
     batch.admit(admission("r1", need(0, 0), **changes))
     batch.flush()
-    batch = Batch(connection, {})
+    batch = Batch(SqliteSession(connection), {})
     batch.settle(settlement("r1", 0))
     batch.flush()
     connection.set_trace_callback(None)

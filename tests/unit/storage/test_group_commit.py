@@ -9,6 +9,7 @@ from tollbridge.storage import group_commit
 from tollbridge.storage.batch import Batch
 from tollbridge.storage.group_commit import COMMANDS_MAX, GroupCommit
 from tollbridge.storage.sqlite import connect
+from tollbridge.storage.sqlite_session import SqliteSession
 
 
 class Notes:
@@ -22,7 +23,7 @@ class Notes:
 
     def start(self) -> Batch:
         self.batches += 1
-        return NotesBatch(self.connection, {})
+        return NotesBatch(SqliteSession(self.connection), {})
 
     def add(self, number: int, **options: bool) -> asyncio.Future[int]:
         def command(batch: NotesBatch) -> int:
@@ -43,7 +44,7 @@ class NotesBatch(Batch):
         self.rows = []
 
     def flush(self) -> None:
-        self.connection.executemany("INSERT INTO notes VALUES (?)", self.rows)
+        self.session.connection.executemany("INSERT INTO notes VALUES (?)", self.rows)
 
 
 @pytest.fixture
@@ -105,7 +106,7 @@ def test_a_refused_write_does_not_fail_its_neighbours(
 
 def test_a_command_may_have_a_transaction_of_its_own(notes: Notes) -> None:
     def half(batch: Batch) -> None:
-        batch.connection.execute("INSERT INTO notes VALUES (99)")
+        batch.session.connection.execute("INSERT INTO notes VALUES (99)")
         raise LookupError("after the write")
 
     async def scenario() -> list:

@@ -8,7 +8,8 @@ from tests.contract.samples import ENV, admission, grant, need, settlement
 
 from tollbridge.app.ports import StoreUnavailableError
 from tollbridge.ledger.audit import audit
-from tollbridge.storage.sqlite import SchemaVersionError, SqliteStore, audit_rows, connect
+from tollbridge.storage.migrations import SchemaVersionError
+from tollbridge.storage.sqlite import SqliteStore, audit_rows, connect
 from tollbridge.units import Millis
 
 

@@ -31,7 +31,8 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14);
 
 -- name: hold_legs
 -- The legs of an open hold, in order.
-SELECT pack_id, amount, key_id, started_at, window_tokens, budgeted FROM holds WHERE env_id = ?1 AND request_id = ?2 ORDER BY leg;
+SELECT pack_id, amount, key_id, started_at, window_tokens, budgeted
+  FROM holds WHERE env_id = ?1 AND request_id = ?2 ORDER BY leg;
 
 -- name: delete_hold
 -- The exchange has ended.
@@ -147,10 +148,10 @@ SELECT generation FROM environments WHERE env_id = ?1;
 UPDATE environments SET generation = generation + 1 WHERE env_id = ?1;
 
 -- name: insert_environment
--- Nothing happens if it exists.
+-- No row comes back if it exists.
 INSERT INTO environments (
     env_id, name, created_at, concurrency, requests_per_minute, tokens_per_minute)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING;
+VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING RETURNING env_id;
 
 -- name: limit_environment
 -- They hold from the generation that is raised with them.

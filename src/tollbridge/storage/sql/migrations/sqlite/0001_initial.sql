@@ -1,0 +1,222 @@
+-- The schema on SQLite, version 1 (PRAGMA user_version).
+--
+-- Every table that belongs to a tenant is keyed by environment first, so that a distributed
+-- database can place a tenant's rows together. Amounts are micro-credits, moments are
+-- milliseconds since the epoch. The CHECK constraints and triggers state the ledger's guarantees
+-- once more, below the code that keeps them.
+
+CREATE TABLE environments (
+    env_id     TEXT    NOT NULL PRIMARY KEY,
+    name       TEXT    NOT NULL,
+    created_at INTEGER NOT NULL,
+    generation INTEGER NOT NULL DEFAULT 1 CHECK (generation > 0),
+    -- limits; 0: none
+    concurrency         INTEGER NOT NULL DEFAULT 0 CHECK (concurrency >= 0),
+    requests_per_minute INTEGER NOT NULL DEFAULT 0 CHECK (requests_per_minute >= 0),
+    tokens_per_minute   INTEGER NOT NULL DEFAULT 0 CHECK (tokens_per_minute >= 0)
+) STRICT, WITHOUT ROWID;
+
+-- Revoked and expired keys stay, so that a client is told which of the two happened.
+CREATE TABLE keys (
+    key_hash   BLOB    NOT NULL PRIMARY KEY CHECK (length(key_hash) = 32),
+    key_id     TEXT    NOT NULL UNIQUE,
+    env_id     TEXT    NOT NULL REFERENCES environments,
+    name       TEXT    NOT NULL,
+    hint       TEXT    NOT NULL CHECK (length(hint) <= 4),
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    revoked_at INTEGER,
+    concurrency         INTEGER NOT NULL DEFAULT 0 CHECK (concurrency >= 0),
+    requests_per_minute INTEGER NOT NULL DEFAULT 0 CHECK (requests_per_minute >= 0),
+    tokens_per_minute   INTEGER NOT NULL DEFAULT 0 CHECK (tokens_per_minute >= 0)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX keys_of_environment ON keys (env_id, created_at);
+
+-- A row for each key that has a budget: what it may be charged in its life, what it was charged,
+-- and what its exchanges under way hold. Settlements may take `charged` above `budget`.
+CREATE TABLE budgets (
+    env_id  TEXT    NOT NULL REFERENCES environments,
+    key_id  TEXT    NOT NULL,
+    budget  INTEGER NOT NULL CHECK (budget > 0),
+    charged INTEGER NOT NULL CHECK (charged >= 0),
+    held    INTEGER NOT NULL CHECK (held >= 0),
+    PRIMARY KEY (env_id, key_id)
+) STRICT, WITHOUT ROWID;
+
+-- The last minute that was counted, of an environment (key_id is '') or of a key with a rate limit.
+CREATE TABLE windows (
+    env_id   TEXT    NOT NULL REFERENCES environments,
+    key_id   TEXT    NOT NULL,
+    minute   INTEGER NOT NULL,
+    requests INTEGER NOT NULL CHECK (requests >= 0),
+    tokens   INTEGER NOT NULL CHECK (tokens >= 0),
+    PRIMARY KEY (env_id, key_id)
+) STRICT, WITHOUT ROWID;
+
+-- A row for each model of group `cloudbase` that is switched on.
+CREATE TABLE switches (
+    env_id TEXT NOT NULL REFERENCES environments,
+    model  TEXT NOT NULL,
+    PRIMARY KEY (env_id, model)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE packs (
+    env_id     TEXT    NOT NULL REFERENCES environments,
+    pack_id    TEXT    NOT NULL,
+    granted    INTEGER NOT NULL CHECK (granted >= 0), -- with all corrections
+    available  INTEGER NOT NULL CHECK (available >= 0),
+    held       INTEGER NOT NULL CHECK (held >= 0),
+    spent      INTEGER NOT NULL CHECK (spent >= 0),
+    expired    INTEGER NOT NULL CHECK (expired >= 0),
+    granted_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    models     TEXT    NOT NULL DEFAULT '[]', -- a JSON array
+    PRIMARY KEY (env_id, pack_id),
+    CHECK (granted = available + held + spent + expired)
+) STRICT, WITHOUT ROWID;
+
+-- Keeps the hot path from reading the packs that were used up long ago.
+CREATE INDEX packs_live ON packs (env_id) WHERE available + held > 0;
+
+-- What moved credits. `request_id` is the exchange's; of a grant, and of the expiry of what a pack
+-- had available when its validity ended, it is the pack's id; of a correction it is its own.
+CREATE TABLE journal (
+    seq        INTEGER NOT NULL PRIMARY KEY,
+    env_id     TEXT    NOT NULL,
+    request_id TEXT    NOT NULL,
+    kind       TEXT    NOT NULL CHECK ( -- an IN list would cost more than the rest of the insert
+        kind = 'hold' OR kind = 'post' OR kind = 'void' OR kind = 'spend' OR kind = 'overrun'
+        OR kind = 'grant' OR kind = 'expire' OR kind = 'add' OR kind = 'take_back'),
+    leg        INTEGER NOT NULL CHECK (leg >= 0),
+    pack_id    TEXT    CHECK ((pack_id IS NULL) = (kind = 'overrun')),
+    amount     INTEGER NOT NULL CHECK (amount > 0),
+    released   INTEGER NOT NULL CHECK (released >= 0 AND (released = 0 OR kind = 'post')),
+    at         INTEGER NOT NULL
+) STRICT;
+
+-- A post and a void share a name here: a leg of a hold ends once.
+CREATE UNIQUE INDEX journal_once ON journal (
+    env_id, request_id, (CASE kind WHEN 'void' THEN 'post' ELSE kind END), leg);
+
+CREATE TRIGGER journal_no_update BEFORE UPDATE ON journal
+BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+
+CREATE TRIGGER journal_no_delete BEFORE DELETE ON journal
+BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+
+-- Exchanges under way, a row per leg. An exchange of a free model has one leg without a pack. What
+-- a worker's death leaves behind is in leg 0: the last checkpoint.
+CREATE TABLE holds (
+    env_id      TEXT    NOT NULL,
+    request_id  TEXT    NOT NULL,
+    leg         INTEGER NOT NULL CHECK (leg >= 0),
+    pack_id     TEXT,
+    amount      INTEGER NOT NULL CHECK (amount >= 0 AND (pack_id IS NULL) = (amount = 0)),
+    key_id      TEXT    NOT NULL,
+    model       TEXT    NOT NULL,
+    worker_id   TEXT    NOT NULL,
+    started_at  INTEGER NOT NULL,
+    client_protocol TEXT NOT NULL,
+    stream          INTEGER NOT NULL CHECK (stream = 0 OR stream = 1),
+    price_version   TEXT NOT NULL,
+    -- what else has to be put right when it ends: tokens in the minute of `started_at`, the budget
+    window_tokens INTEGER NOT NULL CHECK (window_tokens >= 0),
+    budgeted      INTEGER NOT NULL CHECK (budgeted = 0 OR budgeted = 1),
+    upstream       TEXT NOT NULL DEFAULT '',
+    upstream_model TEXT NOT NULL DEFAULT '',
+    input       INTEGER NOT NULL DEFAULT 0,
+    cache_read  INTEGER NOT NULL DEFAULT 0,
+    cache_write INTEGER NOT NULL DEFAULT 0,
+    output      INTEGER NOT NULL DEFAULT 0,
+    reasoning   INTEGER NOT NULL DEFAULT 0,
+    charge      INTEGER NOT NULL DEFAULT 0 CHECK (charge >= 0),
+    PRIMARY KEY (env_id, request_id, leg)
+) STRICT, WITHOUT ROWID;
+
+-- One row for each exchange that ended, in the order in which usage is asked for.
+CREATE TABLE usage_records (
+    env_id          TEXT    NOT NULL,
+    ended_at        INTEGER NOT NULL,
+    request_id      TEXT    NOT NULL,
+    key_id          TEXT    NOT NULL,
+    model           TEXT    NOT NULL,
+    upstream        TEXT    NOT NULL,
+    upstream_model  TEXT    NOT NULL,
+    client_protocol TEXT    NOT NULL,
+    stream          INTEGER NOT NULL CHECK (stream = 0 OR stream = 1),
+    started_at      INTEGER NOT NULL,
+    input           INTEGER NOT NULL CHECK (input >= 0),
+    cache_read      INTEGER NOT NULL CHECK (cache_read >= 0),
+    cache_write     INTEGER NOT NULL CHECK (cache_write >= 0),
+    output          INTEGER NOT NULL CHECK (output >= 0),
+    reasoning       INTEGER NOT NULL CHECK (reasoning >= 0),
+    amount          INTEGER NOT NULL CHECK (amount >= 0),
+    overrun         INTEGER NOT NULL CHECK (overrun BETWEEN 0 AND amount),
+    provenance      TEXT    NOT NULL,
+    outcome         TEXT    NOT NULL,
+    price_version   TEXT    NOT NULL,
+    raw_usage       TEXT    NOT NULL, -- as the upstream reported it, or ''
+    PRIMARY KEY (env_id, ended_at, request_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX usage_once ON usage_records (env_id, request_id);
+
+CREATE TRIGGER usage_no_update BEFORE UPDATE ON usage_records
+BEGIN SELECT RAISE(ABORT, 'usage records are append-only'); END;
+
+CREATE TRIGGER usage_no_delete BEFORE DELETE ON usage_records
+BEGIN SELECT RAISE(ABORT, 'usage records are append-only'); END;
+
+-- Processes that serve exchanges. One whose lease ran out is dead, and its holds are recovered.
+CREATE TABLE workers (
+    worker_id   TEXT    NOT NULL PRIMARY KEY,
+    lease_until INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Every price book that was ever charged by, as JSON; the version is a hash of its content.
+CREATE TABLE price_versions (
+    version  TEXT    NOT NULL PRIMARY KEY,
+    book     TEXT    NOT NULL,
+    since    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER price_versions_no_update BEFORE UPDATE ON price_versions
+BEGIN SELECT RAISE(ABORT, 'a price version never changes'); END;
+
+CREATE TRIGGER price_versions_no_delete BEFORE DELETE ON price_versions
+BEGIN SELECT RAISE(ABORT, 'price versions stay'); END;
+
+-- Why a pack was corrected; the transfer is in the journal. A negative amount was taken back.
+CREATE TABLE corrections (
+    env_id        TEXT    NOT NULL,
+    correction_id TEXT    NOT NULL,
+    pack_id       TEXT    NOT NULL,
+    amount        INTEGER NOT NULL CHECK (amount <> 0),
+    reason        TEXT    NOT NULL CHECK (reason <> ''),
+    at            INTEGER NOT NULL,
+    PRIMARY KEY (env_id, correction_id),
+    FOREIGN KEY (env_id, pack_id) REFERENCES packs
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER corrections_no_update BEFORE UPDATE ON corrections
+BEGIN SELECT RAISE(ABORT, 'corrections are append-only'); END;
+
+CREATE TRIGGER corrections_no_delete BEFORE DELETE ON corrections
+BEGIN SELECT RAISE(ABORT, 'corrections are append-only'); END;
+
+-- A row for each level that the spent part of a pack has reached; written with the settlement that
+-- did it. Whoever takes one to deliver moves `next_try` into the future.
+CREATE TABLE alerts (
+    env_id   TEXT    NOT NULL,
+    pack_id  TEXT    NOT NULL,
+    level    INTEGER NOT NULL CHECK (level > 0),
+    at       INTEGER NOT NULL,
+    granted  INTEGER NOT NULL,
+    spent    INTEGER NOT NULL,
+    tries    INTEGER NOT NULL DEFAULT 0,
+    next_try INTEGER, -- NULL: delivered or given up
+    PRIMARY KEY (env_id, pack_id, level)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX alerts_waiting ON alerts (next_try) WHERE next_try IS NOT NULL;

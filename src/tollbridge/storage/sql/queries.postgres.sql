@@ -1,0 +1,280 @@
+-- The statements that the store runs on PostgreSQL, one by one, named as on SQLite. What a batch
+-- reads and writes in bulk is in `batch.postgres.sql`. `-- name:` begins a statement; the comment
+-- lines below it say what for. Parameters are numbered. Texts are ordered as SQLite and Python do.
+
+-- name: admission_check
+-- The environment's generation, and whether the request id was admitted before.
+SELECT generation,
+       EXISTS (SELECT 1 FROM holds WHERE env_id = $1 AND request_id = $2)
+       OR EXISTS (SELECT 1 FROM usage_records WHERE env_id = $1 AND request_id = $2)
+  FROM environments WHERE env_id = $1;
+
+-- name: live_packs
+-- The packs of an environment that can take part in a hold or settlement.
+SELECT env_id, pack_id, granted, available, held, spent, expired, granted_at, expires_at, models
+  FROM packs WHERE env_id = $1 AND live;
+
+-- name: insert_journal
+-- Append the only transfer of a change; its environment is locked and was counted up for it.
+INSERT INTO journal (env_id, seq, request_id, kind, leg, pack_id, amount, released, at)
+SELECT env_id, seq, $2, $3, $4, $5, $6, $7, $8 FROM environments WHERE env_id = $1;
+
+-- name: hold_legs
+-- The legs of an open hold, in order.
+SELECT pack_id, amount, key_id, started_at, window_tokens, budgeted
+  FROM holds WHERE env_id = $1 AND request_id = $2 ORDER BY leg;
+
+-- name: find_usage
+-- The record of one exchange, for a receipt or to compare a repeated settlement with.
+SELECT request_id, env_id, key_id, model, upstream, upstream_model, client_protocol, stream,
+       started_at, ended_at, input, cache_read, cache_write, output, reasoning,
+       amount, provenance, outcome, price_version, raw_usage, overrun
+  FROM usage_records WHERE env_id = $1 AND request_id = $2;
+
+-- name: open_exchanges
+-- How many exchanges an environment (key_id is '') or one of its keys has under way.
+SELECT count(*) FROM holds WHERE env_id = $1 AND leg = 0 AND ($2 = '' OR key_id = $2);
+
+-- name: window
+-- The last minute that was counted, of an environment or a key.
+SELECT minute, requests, tokens FROM windows WHERE env_id = $1 AND key_id = $2;
+
+-- name: budget
+-- What a key may be charged, was charged, and holds.
+SELECT budget, charged, held FROM budgets WHERE env_id = $1 AND key_id = $2;
+
+-- name: delete_worker
+-- The worker has stopped. Its row stays until its last hold is recovered.
+UPDATE workers SET lease_until = 0 WHERE worker_id = $1;
+
+-- name: dead_workers
+-- Workers whose lease ran out.
+SELECT worker_id FROM workers WHERE lease_until <= $1;
+
+-- name: delete_dead_workers
+-- Workers that stopped, or have been dead for an hour, and whose holds are all recovered. Not
+-- sooner: a worker that was only frozen may come back and admit before it renews its lease.
+DELETE FROM workers
+ WHERE (lease_until = 0 OR lease_until <= $1 - 3600000)
+   AND NOT EXISTS (SELECT 1 FROM holds WHERE holds.worker_id = workers.worker_id);
+
+-- name: dead_holds
+-- Exchanges of workers whose lease ran out; every hold has a worker in this table.
+SELECT env_id, request_id FROM workers JOIN holds ON holds.worker_id = workers.worker_id
+ WHERE lease_until <= $1 AND leg = 0;
+
+-- name: dead_hold
+-- One of them with its last checkpoint, if no other sweeper was faster.
+SELECT key_id, model, upstream, upstream_model, client_protocol, stream, price_version,
+       started_at, input, cache_read, cache_write, output, reasoning, charge
+  FROM holds
+ WHERE env_id = $1 AND request_id = $2 AND leg = 0
+   AND NOT EXISTS (SELECT 1 FROM workers
+                    WHERE workers.worker_id = holds.worker_id AND lease_until > $3);
+
+-- name: overdue_packs
+-- Packs whose validity ended and that still have credits available.
+SELECT env_id, pack_id FROM packs WHERE live AND available > 0 AND expires_at <= $1;
+
+-- name: find_key
+-- A key with its environment and their limits, and a row for each model that is switched on.
+SELECT keys.key_id, keys.env_id, keys.name, expires_at, revoked_at, generation,
+       keys.concurrency, keys.requests_per_minute, keys.tokens_per_minute,
+       environments.concurrency, environments.requests_per_minute, environments.tokens_per_minute,
+       budgets.key_id IS NOT NULL, model
+  FROM keys JOIN environments ON environments.env_id = keys.env_id
+  LEFT JOIN budgets ON budgets.env_id = keys.env_id AND budgets.key_id = keys.key_id
+  LEFT JOIN switches ON switches.env_id = keys.env_id
+ WHERE key_hash = $1;
+
+-- name: generation
+-- The environment's generation.
+SELECT generation FROM environments WHERE env_id = $1;
+
+-- name: lock_environment
+-- What every change of an environment begins with: nobody else decides on the old state.
+UPDATE environments SET seq = seq + 1 WHERE env_id = $1 RETURNING generation;
+
+-- name: lock_environments
+-- For a batch that lost the race for its environments: now it waits in the queue for the locks.
+SELECT env_id FROM environments WHERE env_id = ANY($1::text[]) ORDER BY env_id FOR UPDATE;
+
+-- name: raise_generation
+-- Makes every worker read keys and switches again.
+UPDATE environments SET generation = generation + 1 WHERE env_id = $1;
+
+-- name: insert_environment
+-- No row comes back if it exists.
+INSERT INTO environments (
+    env_id, name, created_at, concurrency, requests_per_minute, tokens_per_minute)
+VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING env_id;
+
+-- name: limit_environment
+-- They hold from the generation that is raised with them.
+UPDATE environments SET concurrency = $2, requests_per_minute = $3, tokens_per_minute = $4
+ WHERE env_id = $1;
+
+-- name: environments
+-- All of them.
+SELECT env_id, name, created_at, generation, concurrency, requests_per_minute, tokens_per_minute
+  FROM environments ORDER BY env_id COLLATE "C";
+
+-- name: insert_key
+-- A new key.
+INSERT INTO keys (key_hash, key_id, env_id, name, hint, created_at, expires_at, revoked_at,
+                  concurrency, requests_per_minute, tokens_per_minute)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
+
+-- name: limit_key
+-- They hold from the generation that is raised with them.
+UPDATE keys SET concurrency = $2, requests_per_minute = $3, tokens_per_minute = $4
+ WHERE key_id = $1;
+
+-- name: set_budget
+-- A first budget begins with what the key was charged and what it holds.
+INSERT INTO budgets (env_id, key_id, budget, charged, held)
+VALUES ($1, $2, $3,
+        (SELECT coalesce(sum(amount), 0) FROM usage_records WHERE env_id = $1 AND key_id = $2),
+        (SELECT coalesce(sum(amount), 0) FROM holds WHERE env_id = $1 AND key_id = $2))
+    ON CONFLICT (env_id, key_id) DO UPDATE SET budget = excluded.budget;
+
+-- name: delete_budget
+-- The key may spend without a limit of its own.
+DELETE FROM budgets WHERE env_id = $1 AND key_id = $2;
+
+-- name: mark_holds
+-- Whether the exchanges under way of a key are part of its budget.
+UPDATE holds SET budgeted = $3 WHERE env_id = $1 AND key_id = $2;
+
+-- name: keys
+-- The keys of one environment, or of all if none is given.
+SELECT keys.key_id, keys.env_id, name, hint, created_at, expires_at, revoked_at,
+       concurrency, requests_per_minute, tokens_per_minute, coalesce(budget, 0)
+  FROM keys LEFT JOIN budgets ON budgets.env_id = keys.env_id AND budgets.key_id = keys.key_id
+ WHERE $1::text IS NULL OR keys.env_id = $1 ORDER BY created_at, keys.key_id COLLATE "C";
+
+-- name: key_environment
+-- Where a key belongs.
+SELECT env_id FROM keys WHERE key_id = $1;
+
+-- name: revoke_key
+-- The first revocation counts.
+UPDATE keys SET revoked_at = coalesce(revoked_at, $2) WHERE key_id = $1;
+
+-- name: switch_on
+-- Nothing happens if it is on.
+INSERT INTO switches (env_id, model) VALUES ($1, $2) ON CONFLICT DO NOTHING;
+
+-- name: switch_off
+-- Nothing happens if it is off.
+DELETE FROM switches WHERE env_id = $1 AND model = $2;
+
+-- name: models_on
+-- The models that are switched on.
+SELECT model FROM switches WHERE env_id = $1;
+
+-- name: insert_pack
+-- A new pack, all of it available.
+INSERT INTO packs (env_id, pack_id, granted, available, held, spent, expired,
+                   granted_at, expires_at, models)
+VALUES ($1, $2, $3, $3, 0, 0, 0, $4, $5, $6);
+
+-- name: find_pack
+-- One pack.
+SELECT env_id, pack_id, granted, available, held, spent, expired, granted_at, expires_at, models
+  FROM packs WHERE env_id = $1 AND pack_id = $2;
+
+-- name: granted_first
+-- What a pack was granted with, before any correction.
+SELECT amount FROM journal
+ WHERE env_id = $1 AND request_id = $2 AND kind = 'grant' AND leg = 0;
+
+-- name: find_correction
+-- To compare a repeated correction with.
+SELECT pack_id, amount, reason FROM corrections WHERE env_id = $1 AND correction_id = $2;
+
+-- name: insert_correction
+-- Its transfer is written with it.
+INSERT INTO corrections (env_id, correction_id, pack_id, amount, reason, at)
+VALUES ($1, $2, $3, $4, $5, $6);
+
+-- name: correct_pack
+-- Write what a correction changes.
+UPDATE packs SET granted = $1, available = $2 WHERE env_id = $3 AND pack_id = $4;
+
+-- name: transfers
+-- Every transfer of a pack, in the order in which they happened.
+SELECT journal.at, kind, request_id, journal.amount, released, coalesce(reason, '')
+  FROM journal LEFT JOIN corrections
+    ON corrections.env_id = journal.env_id AND correction_id = request_id
+   AND (kind = 'add' OR kind = 'take_back')
+ WHERE journal.env_id = $1 AND journal.pack_id = $2 ORDER BY seq;
+
+-- name: packs_drawn
+-- What each pack bore of an exchange.
+SELECT pack_id, sum(amount)::bigint FROM journal
+ WHERE env_id = $1 AND request_id = $2 AND (kind = 'post' OR kind = 'spend')
+ GROUP BY pack_id ORDER BY min(seq);
+
+-- name: keep_price
+-- Nothing happens if this version is known.
+INSERT INTO price_versions (version, book, since) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING;
+
+-- name: find_price
+-- The price book of a version.
+SELECT book FROM price_versions WHERE version = $1;
+
+-- name: alerts_due
+-- Alerts that nobody is delivering or about to take.
+SELECT env_id, pack_id, level, at, granted, spent, tries + 1 FROM alerts
+ WHERE next_try <= $1 ORDER BY next_try LIMIT 16 FOR UPDATE SKIP LOCKED;
+
+-- name: try_alert
+-- One of them is being delivered; NULL after the last try.
+UPDATE alerts SET tries = $1, next_try = $2 WHERE env_id = $3 AND pack_id = $4 AND level = $5;
+
+-- name: packs
+-- The packs of one environment, or of all if none is given, in the order in which they are drawn.
+SELECT env_id, pack_id, granted, available, held, spent, expired, granted_at, expires_at, models
+  FROM packs WHERE $1::text IS NULL OR env_id = $1
+ ORDER BY env_id COLLATE "C", expires_at IS NULL, expires_at, granted_at, pack_id COLLATE "C";
+
+-- name: usage
+-- Usage added up by environment, day (UTC) and model, of one environment or of all.
+SELECT env_id, to_char(to_timestamp(ended_at / 1000) AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day, model, count(*),
+       sum(input)::bigint, sum(cache_read)::bigint, sum(cache_write)::bigint, sum(output)::bigint, sum(amount)::bigint
+  FROM usage_records
+ WHERE ($1::text IS NULL OR env_id = $1) AND ended_at >= $2 AND ended_at < $3
+ GROUP BY env_id, day, model ORDER BY env_id COLLATE "C", day, model COLLATE "C";
+
+-- name: upstream_usage
+-- Usage added up by day (UTC), upstream, its model's name and provenance.
+SELECT to_char(to_timestamp(ended_at / 1000) AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day, upstream, upstream_model, provenance, count(*),
+       sum(input)::bigint, sum(cache_read)::bigint, sum(cache_write)::bigint, sum(output)::bigint
+  FROM usage_records
+ WHERE ended_at >= $1 AND ended_at < $2
+ GROUP BY day, upstream, upstream_model, provenance
+ ORDER BY day, upstream COLLATE "C", upstream_model COLLATE "C", provenance COLLATE "C";
+
+-- name: audit_journal
+-- Every transfer, of each environment in the order in which it happened.
+SELECT seq, env_id, request_id, kind, leg, pack_id, amount, released FROM journal ORDER BY env_id, seq;
+
+-- name: audit_journal_by_request
+-- Every transfer again, those of one request together.
+SELECT seq, env_id, request_id, kind, leg, pack_id, amount, released
+  FROM journal ORDER BY env_id COLLATE "C", request_id COLLATE "C";
+
+-- name: audit_holds
+-- Every open leg.
+SELECT env_id, request_id, leg, pack_id, amount, key_id FROM holds
+ ORDER BY env_id COLLATE "C", request_id COLLATE "C", leg;
+
+-- name: audit_usage
+-- What every exchange that ended was charged.
+SELECT env_id, request_id, amount, overrun, key_id FROM usage_records
+ ORDER BY env_id COLLATE "C", request_id COLLATE "C";
+
+-- name: audit_budgets
+-- Every budget.
+SELECT env_id, key_id, charged, held FROM budgets;
