@@ -36,7 +36,7 @@ check: .venv/.dev
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m pytest -n 2 -m "not slow" --ignore=tests/e2e
+	$(BIN)/python -m pytest -n 2 -m "not slow" tests/unit tests/style tests/docs tests/golden tests/regressions tests/ledger_tables
 
 test: .venv/.dev .test-env/anthropic-previous/.done .test-env/openai-previous/.done node-packages \
 		postgres-server

@@ -38,6 +38,8 @@ def run_on(loop_name: str, coroutine: Coroutine[None, None, T]) -> T:
     """Run on a loop of this kind and check that no socket and no timer of it is left."""
     before = open_files() if Path("/proc/self/fd").is_dir() else set()
 
+    gc.freeze()  # what was there before need not be searched for what this leaves behind
+
     async def bounded() -> T:
         async with asyncio.timeout(10):
             result = await coroutine
@@ -57,6 +59,7 @@ def run_on(loop_name: str, coroutine: Coroutine[None, None, T]) -> T:
     with asyncio.Runner(loop_factory=LOOPS[loop_name]) as runner:
         result = runner.run(bounded())
     gc.collect()
+    gc.unfreeze()
     if before:
         assert open_files() <= before
     return result
