@@ -26,6 +26,10 @@ HttpGet = Callable[[str], Awaitable[bytes]]
 """The body of a 200 answer to a GET of this URL. Raises `UpstreamError` for everything else."""
 
 
+GATEWAY_PATH = "/v1/ai/"
+"""What the base URLs have that this gateway gives to its clients."""
+
+
 class Discovery(NamedTuple):
     """Entries for a `Config`, by name. Models name only upstreams that are here."""
 
@@ -102,6 +106,9 @@ def vendors(environ: Mapping[str, str]) -> Discovery:
         if not api_key:
             continue
         base_url = environ.get(vendor.base_url_variable) or vendor.base_url
+        if GATEWAY_PATH in base_url:
+            # A client's own settings, left in the shell: the gateway must not call itself.
+            base_url = vendor.base_url
         found.upstreams[vendor.name] = UpstreamConfig(
             base_url=base_url.rstrip("/"),
             protocol=vendor.protocol,

@@ -63,6 +63,11 @@ def test_base_urls_from_the_environment() -> None:
     assert urls["deepseek"] == "https://api.deepseek.com/v1"
 
 
+def test_the_gateways_own_address_is_no_upstream() -> None:
+    environ = KEYS | {"ANTHROPIC_BASE_URL": "http://127.0.0.1:8787/v1/ai/cloudbase"}
+    assert probe.vendors(environ).upstreams["anthropic"].base_url == "https://api.anthropic.com"
+
+
 def test_ollama() -> None:
     found = probe.ollama(TAGS)
     assert found.upstreams["ollama"].base_url == "http://127.0.0.1:11434/v1"
