@@ -103,6 +103,7 @@ class History:
     def __init__(self, seed: int, loop: VirtualLoop) -> None:
         self.random = Random(seed)
         self.loop = loop
+        loop.set_exception_handler(self._loop_trouble)
         self.trace: list[str] = []
         self.effects: list[Effect] = []
         self.bugs: list[str] = []
@@ -129,6 +130,11 @@ class History:
         self.trace.append(f"    {what}: {error}")
         if not isinstance(error, EXPECTED):
             self.bugs.append(f"{what}: {error!r}")
+
+    def _loop_trouble(self, loop: asyncio.AbstractEventLoop, context: dict) -> None:
+        # Nobody waits for what ends a hold whose client has gone.
+        if not isinstance(context.get("exception"), StoreUnavailableError):
+            self.bugs.append(repr(context))
 
     def run(self) -> None:
         """Raises AssertionError if anything is not as it must be."""
@@ -231,9 +237,9 @@ class History:
         elif answer is Refusal.STALE:
             worker.keys.clear()
 
-    async def _wanted(self, worker: Worker) -> Admission | None:
+    async def _wanted(self, worker: Worker, *, fresh: bool = False) -> Admission | None:
         draw = self.random
-        if self.admitted and draw.random() < 0.1:
+        if not fresh and self.admitted and draw.random() < 0.1:
             again = draw.choice(self.admitted)
             return replace(again, worker_id=worker.name, now=worker.clock())
         number = draw.randrange(2 * len(self.envs))
@@ -268,7 +274,8 @@ class History:
     async def _admit_and_leave(self) -> None:
         """The client goes away before it is told; nobody will settle."""
         worker = self._worker()
-        wanted = await self._wanted(worker)
+        # Request ids are the gateway's own: a repeated one belongs to no client that could leave.
+        wanted = await self._wanted(worker, fresh=True)
         if wanted is not None:
             self._answered(worker, wanted, await self._leave(worker.store.admit(wanted)))
 
