@@ -104,6 +104,22 @@ async def a_settlement_is_idempotent(world: World) -> None:
 
 
 @check
+async def a_settlement_is_idempotent_within_one_transaction(world: World) -> None:
+    store = await prepared(world, 100)
+    await store.admit(admission("r1", need()))
+    first, again, other = await asyncio.gather(
+        store.settle(settlement("r1", 30)),
+        store.settle(settlement("r1", 30)),
+        store.settle(settlement("r1", 31)),
+        return_exceptions=True,
+    )
+    assert (first, again) == (Settled(30, 0), Settled(30, 0, exists=True))
+    assert isinstance(other, SettlementConflictError)
+    assert await balances(store) == [(70, 0, 30, 0)]
+    assert (await closed(world, store)).exchanges == 1
+
+
+@check
 async def a_settlement_needs_an_admission(world: World) -> None:
     store = await prepared(world, 100)
     with pytest.raises(UnknownHoldError, match="r1"):

@@ -63,7 +63,7 @@ class Batch:
         self._begun: list[Row] = []
         self._checkpoints: list[Row] = []
         self._ended: list[Row] = []
-        self._usage: list[Row] = []
+        self._usage: dict[tuple[EnvId, RequestId], Row] = {}
 
     def admit(self, admission: Admission) -> Hold | Refusal:
         """Hold the price of a request, or say which check refused it."""
@@ -109,7 +109,8 @@ class Batch:
         """End a hold and record the usage."""
         env_id, request_id = settlement.env_id, settlement.request_id
         found = self.session.rows("hold_legs", env_id, request_id)
-        if not found:
+        # A hold that this batch has ended stands in the database until the batch is written.
+        if not found or (env_id, request_id) in self._usage:
             return self._settled_before(settlement)
         legs = [Leg(row[0], row[1]) for row in found if row[1]]
         ending = machine.settle(
@@ -130,7 +131,7 @@ class Batch:
         if budgeted:
             held = sum(leg.amount for leg in legs)
             counters.move_budget(env_id, key_id, settlement.amount, -held)
-        self._usage.append((*_usage_row(settlement), ending.overrun))
+        self._usage[env_id, request_id] = (*_usage_row(settlement), ending.overrun)
         return Settled(settlement.amount, ending.overrun)
 
     def checkpoint(self, worker_id: str, checkpoints: Sequence[Checkpoint], now: Millis) -> None:
@@ -217,7 +218,7 @@ class Batch:
             ("insert_journal", self._journal),
             ("checkpoint_hold", self._checkpoints),
             ("delete_hold", self._ended),
-            ("insert_usage", self._usage),
+            ("insert_usage", list(self._usage.values())),
             ("renew_lease", list(self._renewed.items())),
             ("insert_alert", self._alerts),
             *self._counters.rows(),
@@ -261,7 +262,7 @@ class Batch:
 
     def _settled_before(self, settlement: Settlement) -> Settled:
         key = (settlement.env_id, settlement.request_id)
-        found = self.session.row("find_usage", *key)
+        found = self._usage.get(key) or self.session.row("find_usage", *key)
         if found is None:
             raise UnknownHoldError(f"{settlement.request_id} was never admitted")
         *recorded, overrun = found

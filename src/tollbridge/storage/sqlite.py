@@ -110,7 +110,8 @@ class SqliteStore(ControlTransactions):
             return await future
         except asyncio.CancelledError:
             # The hold may have been placed just before, and nobody was told of it.
-            if not future.cancelled() and future.exception() is None:
+            placed = not future.cancelled() and future.exception() is None
+            if placed and isinstance(future.result(), Hold):
                 self._group.submit(lambda batch: batch.abandon(admission))
             raise
 

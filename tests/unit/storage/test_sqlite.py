@@ -167,6 +167,31 @@ def test_a_cancelled_admission_leaves_no_hold(ticks: int, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("ticks", range(4))
+def test_a_cancelled_repetition_leaves_the_first_admission_alone(
+    ticks: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "ledger.db"
+
+    async def scenario() -> None:
+        store = SqliteStore(path)
+        await store.create_environment(ENV, "Acme", Millis(0))
+        await store.grant(grant("p1", 100))
+        await store.admit(admission("r1", need()))
+        task = asyncio.create_task(store.admit(admission("r1", need())))
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        await store.close("worker-1")
+
+    asyncio.run(scenario())
+    with audit_rows(path) as rows:
+        report = audit(rows)
+    assert report.differences == []
+    assert len(report.open_holds) == 1
+
+
+@pytest.mark.parametrize("ticks", range(4))
 def test_a_cancelled_settlement_is_committed(ticks: int, tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
 
