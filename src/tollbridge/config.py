@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from tollbridge.units import ALERT_LEVELS_DEFAULT, BODY_BYTES_MAX_DEFAULT
 
@@ -80,6 +80,45 @@ class StorageConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         return "StorageConfig(...)"
 
 
+ThinkingForm = Literal[
+    "effort", "thinking", "enable_thinking", "chat_template_kwargs", "reasoning", "none"
+]
+"""The member by which a server is told how much to think (protocol notes B.7)."""
+
+
+class DialectOverrides(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True
+):
+    """What one server does otherwise than its dialect's row; what is not set stays as it is.
+
+    The members are those of `translate.dialects.Dialect`, in the words of the configuration.
+    """
+
+    limit_field: Literal["max_tokens", "max_completion_tokens"] | UnsetType = UNSET
+    thinking: ThinkingForm | UnsetType = UNSET
+    reasoning_field: (
+        Literal["reasoning_content", "reasoning", "reasoning_details", "none"] | UnsetType
+    ) = UNSET
+    reasoning_turns: Literal["always", "tool turns", "never"] | UnsetType = UNSET
+    system_messages: SystemMessages | UnsetType = UNSET
+    prefill: Literal["none", "bare", "continue_final", "partial"] | UnsetType = UNSET
+    schema: Literal["plain", "grammar", "bare"] | UnsetType = UNSET
+    says_stop: bool | UnsetType = UNSET
+    echoes_prefill: bool | UnsetType = UNSET
+    tool_name_max: Annotated[int, msgspec.Meta(ge=16)] | UnsetType = UNSET
+    stream_options: bool | UnsetType = UNSET
+    continuous_usage: bool | UnsetType = UNSET
+    parallel_tool_calls: bool | UnsetType = UNSET
+    named_tool_choice: bool | UnsetType = UNSET
+    top_k: bool | UnsetType = UNSET
+    json_schema: bool | UnsetType = UNSET
+    safety_identifier: bool | UnsetType = UNSET
+    prompt_cache_key: bool | UnsetType = UNSET
+    think_tags: bool | UnsetType = UNSET
+    count_path: str | UnsetType = UNSET
+    files: bool | UnsetType = UNSET
+
+
 class UpstreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A server that runs models."""
 
@@ -88,6 +127,7 @@ class UpstreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     the protocol. A Chat base ends where the OpenAI SDK's `base_url` would end (with `/v1`)."""
     protocol: Protocol
     dialect: str = "generic"
+    dialect_overrides: DialectOverrides | None = None
     api_key: str = ""
     connect_timeout_s: _Seconds = 5.0
     first_byte_timeout_s: _Seconds = 120.0

@@ -126,7 +126,7 @@ class Inquiry:
         gateway = self._gateway
         if gateway.clock() < self._not_before.get(target.upstream, 0):
             return None
-        terms = UpstreamTerms(target.model, target.dialect, 1)
+        terms = UpstreamTerms(target.model, target.dialect, 1, overrides=target.overrides)
         try:
             asked = count_request(body, target.protocol, terms, gateway.seal_key)
             if asked is None:

@@ -21,7 +21,14 @@ def write_request(
         GatewayError: it cannot be said there, or, to a strict client, not without a loss.
     """
     body = bridge.request(
-        UpstreamTerms(target.model, target.dialect, output, target.system_messages, target.avoid)
+        UpstreamTerms(
+            target.model,
+            target.dialect,
+            output,
+            target.system_messages,
+            target.avoid,
+            target.overrides,
+        )
     )
     if bridge.dropped and headers.get(STRICT_HEADER, "") in STRICT_ON:
         raise strict_error(bridge.dropped)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from tollbridge.config import DEMO_UPSTREAM, Config, Protocol, SystemMessages
+from tollbridge.config import DEMO_UPSTREAM, Config, DialectOverrides, Protocol, SystemMessages
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.units import Tokens
 
@@ -25,6 +25,8 @@ class Target(NamedTuple):
     """The operator's choice for this model; None: as the dialect has it."""
     avoid: ErrorCode | None = None
     """The refusal that this target answered with, and that a second attempt at it avoids."""
+    overrides: DialectOverrides | None = None
+    """What this server does otherwise than its dialect."""
 
 
 class Model(NamedTuple):
@@ -58,6 +60,7 @@ class Catalog:
                         upstream.protocol if upstream else "messages",
                         upstream.dialect if upstream else DEMO_UPSTREAM,
                         model.system_messages,
+                        overrides=upstream.dialect_overrides if upstream else None,
                     )
                 )
             models[name] = Model(

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from tollbridge.config import SystemMessages
+from tollbridge.config import DialectOverrides, SystemMessages
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.prompt_features import Features
 from tollbridge.translate.unknown_names import UnknownNames
@@ -66,6 +66,8 @@ class UpstreamTerms(NamedTuple):
     """Where later system messages go; None: as the dialect has it."""
     avoid: ErrorCode | None = None
     """What the upstream refused this request for; it is written again without the cause."""
+    overrides: DialectOverrides | None = None
+    """What this server does otherwise than its dialect."""
 
 
 class Kept(NamedTuple):

@@ -82,7 +82,7 @@ class ChatIdentity(Bridge):
         """The client's body; only `model`, the output limit and `stream_options` may change."""
         ask = self._ask
         capped = ask.max_tokens is None or ask.max_tokens > terms.max_tokens
-        dialect = dialect_of(terms.dialect)
+        dialect = dialect_of(terms.dialect, terms.overrides)
         silent = ask.stream and not ask.include_usage and dialect.stream_options
         if terms.model == ask.model and not capped and not silent:
             return self._body

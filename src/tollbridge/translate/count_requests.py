@@ -47,7 +47,7 @@ def count_request(
         members = read_members(body)
         write_member(members, "model", terms.model)
         return CountRequest(MESSAGES_COUNT_PATH, encode(members))
-    path = dialect_of(terms.dialect).count_path
+    path = dialect_of(terms.dialect, terms.overrides).count_path
     if not path:
         return None
     members = read_members(body)

@@ -5,11 +5,14 @@ server of that kind takes whatever model it runs; where models differ, the row i
 """
 
 import enum
+import functools
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from msgspec import Raw
+import msgspec
+from msgspec import UNSET, Raw
 
+from tollbridge.config import DialectOverrides
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.bridge import UpstreamTerms
 from tollbridge.translate.tables import EFFORT_TO_BUDGET
@@ -232,7 +235,7 @@ def dialect_for(terms: UpstreamTerms) -> Dialect:
     Raises:
         GatewayError: INTERNAL for an unknown dialect.
     """
-    dialect = dialect_of(terms.dialect)
+    dialect = dialect_of(terms.dialect, terms.overrides)
     if terms.system_messages is not None:
         dialect = dialect._replace(system=SystemPlace(terms.system_messages))
     if terms.avoid is ErrorCode.SCHEMA_REFUSED:
@@ -240,8 +243,9 @@ def dialect_for(terms: UpstreamTerms) -> Dialect:
     return dialect
 
 
-def dialect_of(name: str) -> Dialect:
-    """The row of a dialect's name.
+@functools.cache
+def dialect_of(name: str, overrides: DialectOverrides | None = None) -> Dialect:
+    """The row of a dialect's name, with what one server does otherwise.
 
     Raises:
         GatewayError: INTERNAL for a name that the configuration should not have let pass.
@@ -249,4 +253,30 @@ def dialect_of(name: str) -> Dialect:
     row = DIALECT_ROWS.get(name)
     if row is None:
         raise GatewayError(ErrorCode.INTERNAL, "This model's dialect is not known.")
-    return row
+    said = {} if overrides is None else msgspec.structs.asdict(overrides)
+    changes: dict[str, Any] = {  # each member has a type of its own, checked when it was read
+        _MEMBERS.get(word, word): _MEANINGS.get(word, {}).get(value, value)
+        for word, value in said.items()
+        if value is not UNSET
+    }
+    return row._replace(**changes)
+
+
+_MEMBERS = {"thinking": "set_thinking", "system_messages": "system"}
+"""The members of a row that the configuration calls otherwise."""
+
+_MEANINGS: dict[str, dict[object, object]] = {
+    "thinking": {
+        "effort": _by_effort("none", "low", "medium", "high"),
+        "thinking": _by_thinking_type,
+        "enable_thinking": _by_enable_thinking,
+        "chat_template_kwargs": _by_template,
+        "reasoning": _by_reasoning,
+        "none": None,
+    },
+    "reasoning_field": {"none": None},
+    "system_messages": {place.value: place for place in SystemPlace},
+    "prefill": {prefill.name.lower(): prefill for prefill in Prefill},
+    "schema": {level.name.lower(): level for level in SchemaLevel},
+}
+"""The configuration's words that stand for something else than themselves."""

@@ -80,7 +80,7 @@ class MessagesOnChat(Bridge):
         self._match_stops = translated.match_stops
         self.gathers = self._match_stops and not self._ask.stream
         self._prefill = translated.prefill
-        self._dialect = dialect_of(terms.dialect)
+        self._dialect = dialect_of(terms.dialect, terms.overrides)
         return encode(translated.request)
 
     def reply(self, body: bytes) -> Reply:
