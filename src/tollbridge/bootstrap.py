@@ -1,13 +1,13 @@
 """The composition root: settings in, a wired gateway out. Nothing else knows all the parts."""
 
-import asyncio
 import contextlib
+import gc
 import hashlib
 import os
 import secrets
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,8 +30,10 @@ from tollbridge.config import (
 )
 from tollbridge.ledger.pricing import price_book
 from tollbridge.routing.catalog import Catalog
-from tollbridge.server.asgi import Application
-from tollbridge.server.inbound import Receive, Scope, Send
+from tollbridge.server.application import Application
+from tollbridge.server.connection import Connection
+from tollbridge.server.site import Site
+from tollbridge.server.supervisor import Post
 from tollbridge.storage.database import Database
 from tollbridge.storage.spool import FileSpool
 from tollbridge.telemetry.logs import LogObserver
@@ -45,7 +47,6 @@ SPOOL_NAME = "spool"
 CONFIG_NAME = "tollbridge.toml"
 SEAL_KEY_NAME = "seal.key"
 SEAL_KEY_BYTES = 32
-READY_AFTER_S = 0.005
 
 
 class Settings(NamedTuple):
@@ -172,42 +173,22 @@ def build_gateway(settings: Settings) -> Gateway:
     )
 
 
-class Worker:
-    """One worker process's ASGI application: the lifespan builds it, requests use it."""
-
-    def __init__(self, settings: Settings, ready: Callable[[], object]) -> None:
-        self._settings = settings
-        self._ready = ready
-        self._application: Application | None = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """An ASGI scope: the lifespan or a request."""
-        if scope["type"] == "lifespan":
-            await self._live(receive, send)
-        elif scope["type"] == "http":
-            assert self._application is not None, "the lifespan starts first"
-            await self._application(scope, receive, send)
-
-    async def _live(self, receive: Receive, send: Send) -> None:
-        await receive()
-        gateway = build_gateway(self._settings)
-        books = {book.version: book.text() for book in gateway.prices.values()}
-        await gateway.store.keep_prices(books, gateway.clock())
-        await gateway.pulse.start()
-        self._application = Application(gateway)
-        await send({"type": "lifespan.startup.complete"})
-        # The server listens, and hears signals, once the loop goes round again.
-        await asyncio.sleep(READY_AFTER_S)
-        self._ready()
-        await receive()
-        await gateway.pulse.drain()
-        await gateway.pulse.stop()
-        for server in gateway.servers.values():
-            await server.close()
-        await gateway.store.close(gateway.pulse.worker_id)
-        await send({"type": "lifespan.shutdown.complete"})
-
-
-def load_worker(settings: Settings, ready: Callable[[], object]) -> Worker:
-    """What the HTTP server calls in each worker process; `ready` is called when it can answer."""
-    return Worker(settings, ready)
+async def work(settings: Settings, post: Post) -> None:
+    """The life of one worker process: from nothing to the last settled exchange."""
+    gateway = build_gateway(settings)
+    books = {book.version: book.text() for book in gateway.prices.values()}
+    await gateway.store.keep_prices(books, gateway.clock())
+    await gateway.pulse.start()
+    site = Site(Application(gateway).serve, gateway.clock, settings.config.server.body_bytes_max)
+    await site.listen(post.listening, lambda: Connection(site))
+    gc.collect()
+    gc.freeze()  # what lives as long as the process need not be looked at again
+    post.ready()
+    await post.stop.wait()
+    site.refuse()
+    await gateway.pulse.drain()
+    await site.close()
+    await gateway.pulse.stop()
+    for server in gateway.servers.values():
+        await server.close()
+    await gateway.store.close(gateway.pulse.worker_id)

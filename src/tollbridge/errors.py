@@ -23,6 +23,9 @@ class ErrorCode(enum.Enum):
     KEY_EXPIRED = enum.auto()
     KEY_REVOKED = enum.auto()
     KEY_FOREIGN = enum.auto()
+    REQUEST_MALFORMED = enum.auto()
+    REQUEST_TIMEOUT = enum.auto()
+    HEAD_TOO_LARGE = enum.auto()
     BODY_TOO_LARGE = enum.auto()
     BODY_INVALID = enum.auto()
     FIELD_MISSING = enum.auto()
@@ -93,6 +96,15 @@ PROBLEMS: dict[ErrorCode, Problem] = {
     ),
     ErrorCode.KEY_FOREIGN: Problem(
         "INVALID_ACCESS_TOKEN", 401, "authentication_error", 401, _INVALID, "invalid_api_key", False
+    ),
+    ErrorCode.REQUEST_MALFORMED: Problem(
+        "REQUEST_MALFORMED", 400, _INVALID, 400, _INVALID, "request_malformed", False
+    ),
+    ErrorCode.REQUEST_TIMEOUT: Problem(
+        "REQUEST_TIMEOUT", 408, "timeout_error", 408, _INVALID, "request_timeout", True
+    ),
+    ErrorCode.HEAD_TOO_LARGE: Problem(
+        "REQUEST_TOO_LARGE", 431, _INVALID, 431, _INVALID, "headers_too_large", False
     ),
     ErrorCode.BODY_TOO_LARGE: Problem(
         "REQUEST_TOO_LARGE", 413, "request_too_large", 413, _INVALID, "request_too_large", False

@@ -27,6 +27,23 @@ MIB = 1024 * KIB
 BODY_BYTES_MAX_DEFAULT = 32 * MIB
 """A request body above this is refused with 413 while it is still being read."""
 
+HEAD_BYTES_MAX = 64 * KIB
+"""The request line and the headers of a client's request."""
+HEADERS_MAX = 128
+HEAD_S = 10.0
+"""A client that takes longer to send a head is told so and dropped."""
+BODY_GRACE_S = 30.0
+BODY_BYTES_PER_S_MIN = 4 * KIB
+"""A body may take `BODY_GRACE_S` and a second for each of these bytes."""
+IDLE_S = 120.0
+"""How long an unused connection of a client is kept: longer than proxies in front keep theirs."""
+STALLED_S = 120.0
+"""A client that takes nothing of its answer for so long is dropped."""
+DISCARD_BYTES_MAX = 64 * MIB
+"""How much of a refused body is still read and thrown away."""
+DISCARD_S = 10.0
+"""And for how long."""
+
 EVENT_BYTES_MAX = 8 * MIB
 """One server-sent event of an upstream; a longer one is a protocol error, not a memory error."""
 

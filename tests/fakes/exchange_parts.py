@@ -48,6 +48,12 @@ class ScriptedReply:
                 raise UpstreamError("aborted", sent=True)
             step()
 
+    async def pour(self, take: Callable[[bytes], bool]) -> bool:
+        while data := await self.read():
+            if not take(data):
+                return False
+        return True
+
     def abort(self) -> None:
         if not self.ended:
             self.aborted = True
@@ -87,7 +93,6 @@ class RecordingClient:
         self.headers: dict[str, str] = {}
         self.parts: list[bytes] = []
         self.finished = False
-        self.writing = False
         self.open = asyncio.Event()
         self.open.set()
         self.on_write: Callable[[bytes], None] = lambda _: None
@@ -97,29 +102,29 @@ class RecordingClient:
     def body(self) -> bytes:
         return b"".join(self.parts)
 
-    async def start(self, status: int, headers: Sequence[tuple[str, str]]) -> None:
+    @property
+    def choked(self) -> bool:
+        return not self.open.is_set()
+
+    def start(self, status: int, headers: Sequence[tuple[str, str]]) -> None:
         assert self.status is None, "a head is sent once"
         self.status = status
         self.headers = dict(headers)
 
-    async def write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> None:
         assert self.status is not None, "the head comes first"
         assert not self.finished, "nothing follows the end"
-        assert not self.writing, "writes do not overlap"
-        self.writing = True
-        try:
-            await asyncio.sleep(0)
-            await self.open.wait()
-        finally:
-            self.writing = False
         self.parts.append(data)
         self.on_write(data)
 
-    async def finish(self, data: bytes = b"") -> None:
+    def finish(self, data: bytes = b"") -> None:
         assert self.status is not None
         assert not self.finished
         self.finished = True
         self.parts.append(data)
+
+    async def drained(self) -> None:
+        await self.open.wait()
 
     def watch(self, on_gone: Callable[[], None]) -> None:
         self._on_gone = on_gone

@@ -144,21 +144,21 @@ class Exchange:
             gateway.pulse.live.discard(self)
             amount = await self._settle(finished=finished, failure=failure)
         if not self._gone:
-            await self._end(failure, amount)
+            self._end(failure, amount)
 
-    async def _end(self, failure: GatewayError | None, amount: int | None) -> None:
+    def _end(self, failure: GatewayError | None, amount: int | None) -> None:
         if failure is not None:
             if not self._relay.head_sent:
                 raise failure
-            await self._relay.fail(failure)
+            self._relay.fail(failure)
         if self._reply is None:
-            await self._client.finish()
+            self._client.finish()
         else:
             head = [*self._head(), ("content-type", "application/json")]
             if amount is not None:
                 head.append(("x-tollbridge-charge", str(amount)))
-            await self._client.start(200, head)
-            await self._client.finish(self._reply.body)
+            self._client.start(200, head)
+            self._client.finish(self._reply.body)
 
     # 1 identify, 2 decode, 3 resolve, 4 admit
 

@@ -269,6 +269,14 @@ class UpstreamReply(Protocol):
             UpstreamTimeoutError: nothing came within the idle deadline.
         """
 
+    async def pour(self, take: Callable[[bytes], bool]) -> bool:
+        """Call `take` with each piece as it arrives, until it returns False or the body ends.
+
+        Cheaper than a `read` for each piece. What arrives while nobody pours is kept, up to a
+        bound at which no more is read from the upstream. Returns whether the body has ended; if
+        not, `pour` and `read` go on from there. Raises what `read` and `take` raise.
+        """
+
     def abort(self) -> None:
         """Cancel at once: the connection is closed, a pending `read` raises `UpstreamError`.
 
@@ -313,19 +321,26 @@ class ModelServer(Protocol):
 
 
 class Client(Protocol):
-    """The client's side of an exchange."""
+    """The client's side of an exchange. Writing never waits; who writes much looks at `choked`."""
 
-    async def start(self, status: int, headers: Sequence[tuple[str, str]]) -> None:
+    @property
+    def choked(self) -> bool:
+        """The client is slow to take what was written: wait for `drained` before writing more."""
+
+    def start(self, status: int, headers: Sequence[tuple[str, str]]) -> None:
         """Send the head of the answer; afterwards errors can only be told inside the body."""
 
-    async def write(self, data: bytes) -> None:
-        """Send a part of the body; waits while the client is slow to take it."""
+    def write(self, data: bytes) -> None:
+        """Send a part of the body. Nothing happens if the client is gone."""
 
-    async def finish(self, data: bytes = b"") -> None:
+    def finish(self, data: bytes = b"") -> None:
         """Send the last part."""
 
+    async def drained(self) -> None:
+        """Return once the client is not `choked`, or gone."""
+
     def watch(self, on_gone: Callable[[], None]) -> None:
-        """Call back once if the client goes away before `finish`."""
+        """Call back once if the client goes away before `finish`, or has gone already."""
 
     def unwatch(self) -> None:
         """Stop watching."""

@@ -52,7 +52,6 @@ class Relay:
         self._protocol = protocol
         self._request_id = request_id
         self._head = head
-        self._lock = asyncio.Lock()
 
     async def stream(
         self, reply: UpstreamReply, stream: StreamBridge, tap: UsageTap | None = None
@@ -62,53 +61,55 @@ class Relay:
         Raises:
             GatewayError: the stream ended in an error; `told` says whether the client knows.
         """
-        while not stream.finished:
-            try:
-                data = await reply.read()
-            except UpstreamError as error:
-                raise _broken(error) from None
+        client = self._client
+
+        def take(data: bytes) -> bool:
             if tap is not None:
                 tap.feed(data)
-            out = stream.feed(data) if data else stream.close()
-            if stream.failure is not None and not self.delivered:
-                raise stream.failure
-            if out:
-                self.delivered = True
-                await self.write(out)
-            if stream.failure is not None:
-                self.told = True
-                raise stream.failure
-            if not data:
+            self._deliver(stream, stream.feed(data))
+            return not (stream.finished or client.choked)
+
+        while not stream.finished:
+            try:
+                ended = await reply.pour(take)
+            except UpstreamError as error:
+                raise _broken(error) from None
+            if ended:
                 break
-        out = stream.close()
-        if out:
-            await self.write(out)
+            if client.choked:
+                await client.drained()
+        self._deliver(stream, stream.close())
         self.complete = True
 
-    async def write(self, data: bytes) -> None:
+    def _deliver(self, stream: StreamBridge, out: bytes) -> None:
+        failure = stream.failure
+        if failure is not None and not self.delivered:
+            raise failure
+        if out:
+            self.delivered = True
+            self.write(out)
+        if failure is not None:
+            self.told = True
+            raise failure
+
+    def write(self, data: bytes) -> None:
         """Send bytes, after the head if it has not gone out yet."""
-        async with self._lock:
-            if not self.head_sent:
-                self.head_sent = True
-                await self._client.start(200, self._head())
-            await self._client.write(data)
-            self.beat = self._pulse.tick
+        if not self.head_sent:
+            self.head_sent = True
+            self._client.start(200, self._head())
+        self._client.write(data)
+        self.beat = self._pulse.tick
 
     def keep_alive(self) -> None:
-        """Break the silence, unless a write is waiting for a slow client or the end was sent."""
-        if not self._lock.locked() and not self.complete:
-            self._beating = asyncio.ensure_future(self._heartbeat())
+        """Break the silence, unless the client is slow to take what it has or the end was sent."""
+        if not (self._client.choked or self.complete or self.told):
+            self.write(HEARTBEATS[self._protocol])
 
-    async def _heartbeat(self) -> None:
-        # A client that cannot be written to is found gone by the exchange itself.
-        with contextlib.suppress(OSError):
-            await self.write(HEARTBEATS[self._protocol])
-
-    async def fail(self, error: GatewayError) -> None:
+    def fail(self, error: GatewayError) -> None:
         """Tell an error inside the stream, unless it has been told."""
         if not self.told:
             self.told = True
-            await self.write(stream_error(self._protocol, error, self._request_id))
+            self.write(stream_error(self._protocol, error, self._request_id))
 
 
 async def from_upstream(call: Awaitable[T]) -> T:

@@ -9,14 +9,14 @@ import typer
 
 from tollbridge.access.keys import ENV_ID_ENTROPY_BYTES, mint_env_id
 from tollbridge.app.ports import Grant, Store
-from tollbridge.bootstrap import Settings, clock, load_worker
+from tollbridge.bootstrap import Settings, clock, work
 from tollbridge.cli.banner import Opening, banner
 from tollbridge.cli.context import DEFAULT_DATA, ConfigFile, Data, Json, with_store
 from tollbridge.cli.deployment import deployed
 from tollbridge.cli.keys import issue_key
 from tollbridge.cli.output import fail, print_json
 from tollbridge.config import DEMO_UPSTREAM, Config
-from tollbridge.server.listener import listen
+from tollbridge.server.supervisor import supervise
 from tollbridge.storage.database import Database
 from tollbridge.units import MICRO, MicroCredits, PackId
 
@@ -55,13 +55,15 @@ def serve(
         create=True,
         database=Database(data, what.storage.url),
     )
-    listen(
-        partial(load_worker, Settings(what, data, demo_pace_ms)),
+    status = supervise(
+        partial(work, Settings(what, data, demo_pace_ms)),
         host=host,
         port=port,
         workers=workers or what.server.workers,
         announce=partial(_announce, opening, as_json=as_json),
     )
+    if status:
+        raise typer.Exit(status)
 
 
 async def _open(store: Store, what: Config, root_url: str) -> Opening:

@@ -5,8 +5,8 @@ foreign page can do nothing that the holder of the key could not do without it.
 from collections.abc import Mapping
 
 ANSWER_HEADERS = (
-    (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"*"),
+    ("access-control-allow-origin", "*"),
+    ("access-control-expose-headers", "*"),
 )
 """On every answer. They are the same for every origin, so that caches need no `vary`."""
 

@@ -1,84 +1,154 @@
-"""The client's request as ASGI brings it."""
+"""A client's request while it arrives: a head, and a body that the application asks for."""
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
 from tollbridge.errors import ErrorCode, GatewayError
-
-Scope = MutableMapping[str, Any]  # ASGI's own loose types: the values differ by key
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-DISCARD_BYTES_MAX = 64 * 1024 * 1024
-"""How much of a refused body is still read and thrown away, so that a client which sends before it
-reads gets to see the refusal: closing on it would break its connection instead."""
-DISCARD_S = 10.0
-"""And for how long."""
+from tollbridge.units import DISCARD_BYTES_MAX, DISCARD_S
 
 
 class ClientGoneError(Exception):
     """The client went away while its request was being read; there is nobody to answer."""
 
 
-def header_map(scope: Scope) -> Mapping[str, str]:
-    """Headers with lower-case names. Lines of the same name are joined with a comma (RFC 9110)."""
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in scope["headers"]:
-        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]},{value}" if name in headers else value
-    return headers
+class Request:
+    """A request whose head is there. The connection feeds it, the application reads it.
 
+    `path` is percent-decoded and has no query. `headers` have lower-case names; lines of one name
+    are joined with a comma (RFC 9110 section 5.3). `refusal`: what was wrong with its very form.
+    """
 
-class RequestBody:
-    """The body of one request, which arrives in parts."""
+    __slots__ = (
+        "_bytes_max",
+        "_discarding",
+        "_failure",
+        "_on_wanted",
+        "_parts",
+        "_size",
+        "_waiter",
+        "ended",
+        "headers",
+        "keep_alive",
+        "method",
+        "path",
+        "refusal",
+    )
 
-    def __init__(self, receive: Receive, bytes_max: int) -> None:
-        self._receive = receive
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        bytes_max: int,
+        *,
+        on_wanted: Callable[[], None] | None = None,
+        refusal: GatewayError | None = None,
+    ) -> None:
+        """`on_wanted` is called when the body is first waited for."""
+        self.method = method
+        self.path = path
+        self.headers = headers
+        self.refusal = refusal
+        self.ended = False
+        self.keep_alive = False
+        """Known once it has ended."""
         self._bytes_max = bytes_max
-        self._ended = False
+        self._on_wanted = on_wanted
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._discarding = False
+        self._failure: Exception | None = None
+        self._waiter: asyncio.Future[None] | None = None
 
-    async def read(self) -> bytes:
+    # The application's side.
+
+    async def body(self) -> bytes:
         """The whole body; may be called once.
 
         Raises:
-            GatewayError: BODY_TOO_LARGE, while it is being read.
+            GatewayError: BODY_TOO_LARGE, while it is being read; REQUEST_TIMEOUT.
             ClientGoneError: the client left before its end.
         """
-        parts: list[bytes] = []
-        size = 0
-        while not self._ended:
-            part = await self._part()
-            size += len(part)
-            if size > self._bytes_max:
+        while True:
+            if self._size > self._bytes_max or self._declared() > self._bytes_max:
                 raise GatewayError(
                     ErrorCode.BODY_TOO_LARGE,
                     f"The request body is larger than {self._bytes_max} bytes; send less,"
                     " or fewer images.",
                 )
-            parts.append(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+            if self._failure is not None:
+                raise self._failure
+            if self.ended:
+                parts = self._parts
+                return parts[0] if len(parts) == 1 else b"".join(parts)
+            await self._arrival()
 
     async def discard(self) -> None:
-        """Throw away what has not been read.
+        """Throw away what has not been read, up to `DISCARD_BYTES_MAX` and for `DISCARD_S`.
+
+        A client which sends before it reads gets to see a refusal so: closing on it would break
+        its connection instead.
 
         Raises:
             ClientGoneError: the client left before its end.
         """
-        left = DISCARD_BYTES_MAX
-        with contextlib.suppress(TimeoutError):
+        self._discarding = True
+        self._parts.clear()
+        if self.ended:
+            return
+        with contextlib.suppress(TimeoutError, GatewayError):
             async with asyncio.timeout(DISCARD_S):
-                while not self._ended and left > 0:
-                    left -= len(await self._part())
+                while not self.ended and self._size <= DISCARD_BYTES_MAX:
+                    if self._failure is not None:
+                        raise self._failure
+                    await self._arrival()
 
-    async def _part(self) -> bytes:
-        message = await self._receive()
-        if message["type"] == "http.disconnect":
-            self._ended = True
-            raise ClientGoneError
-        self._ended = not message.get("more_body", False)
-        part: bytes = message.get("body", b"")
-        return part
+    def _declared(self) -> int:
+        length = self.headers.get("content-length")
+        return int(length) if length is not None and len(length) < 20 and length.isdigit() else 0
+
+    async def _arrival(self) -> None:
+        if self._on_wanted is not None:
+            on_wanted, self._on_wanted = self._on_wanted, None
+            on_wanted()
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    # The connection's side.
+
+    @property
+    def size(self) -> int:
+        """Bytes of the body that have arrived."""
+        return self._size
+
+    def feed(self, data: bytes) -> None:
+        """A piece of the body. What is too large is not kept."""
+        self._size += len(data)
+        if self._discarding:
+            if self._size > DISCARD_BYTES_MAX:
+                self._wake()
+        elif self._size > self._bytes_max:
+            self._parts.clear()
+            self._wake()
+        else:
+            self._parts.append(data)
+
+    def end(self, *, keep_alive: bool) -> None:
+        """The body is complete."""
+        self.ended = True
+        self.keep_alive = keep_alive
+        self._wake()
+
+    def fail(self, error: Exception) -> None:
+        """The rest will not come."""
+        if not self.ended:
+            self._failure = error
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from tollbridge.config import Protocol
 from tollbridge.errors import GatewayError
-from tollbridge.server.outbound import AsgiClient
+from tollbridge.server.outbound import Answer
 from tollbridge.server.routes import MethodError
 from tollbridge.translate.failures import error_body, error_status
 from tollbridge.units import RequestId
@@ -17,12 +17,12 @@ def dialect_of(path: str, headers: Mapping[str, str]) -> Protocol:
     return "chat"
 
 
-async def answer_problem(
-    client: AsgiClient, protocol: Protocol, error: GatewayError, request_id: RequestId
+def answer_problem(
+    answer: Answer, protocol: Protocol, error: GatewayError, request_id: RequestId
 ) -> None:
     """Send the status, the headers that steer retries, and a body that every SDK understands."""
     body = error_body(protocol, error, request_id)
-    headers = [("content-type", "application/json"), ("content-length", str(len(body)))]
+    headers = [("content-type", "application/json")]
     retryable = error.problem.retryable
     if retryable is not None:
         headers.append(("x-should-retry", "true" if retryable else "false"))
@@ -30,5 +30,5 @@ async def answer_problem(
         headers.append(("retry-after", str(error.retry_after_s)))
     if isinstance(error, MethodError):
         headers.append(("allow", error.allowed))
-    await client.start(error_status(protocol, error), headers)
-    await client.finish(body)
+    answer.start(error_status(protocol, error), headers)
+    answer.finish(body)

@@ -185,7 +185,7 @@ class Connection(asyncio.Protocol):
                 self._paused = True
                 assert self._transport is not None
                 self._transport.pause_reading()
-            reply.wake()
+            reply.news()
 
     def eof_received(self) -> None:
         """Called by the loop. A server that stops sending is done with us, too."""
@@ -231,6 +231,7 @@ class Reply:
     __slots__ = (
         "_connection",
         "_error",
+        "_take",
         "_timeout_s",
         "_waiter",
         "deadline",
@@ -247,6 +248,8 @@ class Reply:
         self._timeout_s = inf
         self._connection: Connection | None = connection
         self._waiter: asyncio.Future[None] | None = None
+        self._take: Callable[[bytes], bool] | None = None
+        """Who is poured into."""
         self._error: UpstreamError | None = None
 
     @property
@@ -276,6 +279,24 @@ class Reply:
             self._connection.resume()
         return data
 
+    async def pour(self, take: Callable[[bytes], bool]) -> bool:
+        """See `UpstreamReply.pour`."""
+        response = self.response
+        while True:
+            if response.chunks:
+                if not take(await self.read()):
+                    return False
+            elif response.ended:
+                return True
+            else:
+                self._take = take
+                try:
+                    await self._arrival(self.idle_timeout_s)
+                finally:
+                    declined, self._take = self._take is None, None
+                if declined:
+                    return False
+
     def abort(self) -> None:
         """See `UpstreamReply.abort`."""
         if self._connection is not None:
@@ -289,8 +310,25 @@ class Reply:
         self._error = error
         self.wake()
 
+    def news(self) -> None:
+        """Called by the connection when a part of the answer has arrived and more is to come."""
+        take, waiter, connection = self._take, self._waiter, self._connection
+        if take is None or waiter is None or connection is None or waiter.done():
+            self.wake()
+            return
+        try:
+            more = take(self.response.take())
+        except Exception as error:  # noqa: BLE001  # whoever waits for `pour` is told
+            waiter.set_exception(error)
+        else:
+            if more:
+                self.deadline = connection.loop.time() + self._timeout_s
+            else:
+                self._take = None
+                waiter.set_result(None)
+
     def wake(self) -> None:
-        """Called by the connection when something has arrived."""
+        """End the wait under way."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -302,7 +340,7 @@ class Reply:
         )
 
     async def _arrival(self, timeout_s: float) -> None:
-        """Wait for a call of `wake`."""
+        """Wait for a call of `wake`, or for as long as `_take` takes."""
         connection = self._connection
         if connection is None:
             assert self._error is not None, "an exchange without a connection has ended"

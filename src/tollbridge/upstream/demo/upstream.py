@@ -1,7 +1,7 @@
 """The demo model behind the port `Upstream`: plays a script in real time."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from tollbridge.app.ports import UpstreamError, UpstreamReply, UpstreamRequest
 from tollbridge.upstream.demo.script import Script
@@ -73,6 +73,13 @@ class _DemoReply:
             self._now = at
             self._next += 1
         return b"".join(due)
+
+    async def pour(self, take: Callable[[bytes], bool]) -> bool:
+        """See `UpstreamReply.pour`."""
+        while data := await self.read():
+            if not take(data):
+                return False
+        return True
 
     def abort(self) -> None:
         """Stop at once; a pending `read` raises. After the end of the body this does nothing."""

@@ -1,4 +1,4 @@
-"""The data plane as one ASGI callable."""
+"""The data plane's routes: a request in, an answer out, and errors told in between."""
 
 import contextlib
 
@@ -11,16 +11,9 @@ from tollbridge.app.inquiry import Inquiry
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.server.cors import preflight
 from tollbridge.server.credentials import environment_of_host, presented_key
-from tollbridge.server.inbound import (
-    ClientGoneError,
-    Receive,
-    RequestBody,
-    Scope,
-    Send,
-    header_map,
-)
+from tollbridge.server.inbound import ClientGoneError, Request
 from tollbridge.server.models import model_list, model_object
-from tollbridge.server.outbound import AsgiClient
+from tollbridge.server.outbound import Answer
 from tollbridge.server.problems import answer_problem, dialect_of
 from tollbridge.server.receipts import receipt_body
 from tollbridge.server.routes import PROTOCOLS, Endpoint, Route, route
@@ -33,23 +26,21 @@ class Application:
         self._gateway = gateway
         self._inquiry = Inquiry(gateway)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(self, request: Request, answer: Answer) -> None:
         """One request, to its end. Errors become answers here and nowhere else."""
-        gateway = self._gateway
+        gateway, headers = self._gateway, request.headers
         request_id = mint_request_id(gateway.clock(), gateway.entropy(REQUEST_ID_ENTROPY_BYTES))
-        method: str = scope["method"]
-        path: str = scope["path"]
-        headers = header_map(scope)
-        client = AsgiClient(receive, send, request_id, head_only=method == "HEAD")
-        if method == "OPTIONS":
-            await client.start(204, preflight(headers))
-            await client.finish()
-            return
-        body = RequestBody(receive, gateway.config.server.body_bytes_max)
-        protocol = dialect_of(path, headers)
+        answer.name(request_id)
+        protocol = dialect_of(request.path, headers)
         exchange: Exchange | None = None
         try:
-            found = route(method, path)
+            if request.refusal is not None:
+                raise request.refusal
+            if request.method == "OPTIONS":
+                answer.start(204, preflight(headers))
+                answer.finish()
+                return
+            found = route(request.method, request.path)
             protocol = PROTOCOLS.get(found.endpoint, protocol)
             inbound = Inbound(
                 request_id=request_id,
@@ -58,31 +49,31 @@ class Application:
                 env_id=environment_of_host(headers.get("host", ""), gateway.config.server.domain),
                 headers=headers,
                 presented_key=lambda: presented_key(headers),
-                body=body.read,
+                body=request.body,
             )
             if found.endpoint in (Endpoint.MESSAGES, Endpoint.CHAT):
-                exchange = Exchange(gateway, inbound, client)
+                exchange = Exchange(gateway, inbound, answer)
                 await exchange.run()
             else:
-                await self._answer(found, inbound, client)
+                await self._answer(found, inbound, answer)
         except GatewayError as error:
             if exchange is None:
                 gateway.observer.request_refused(request_id, protocol, error)
             with contextlib.suppress(ClientGoneError):
-                await body.discard()
-                await answer_problem(client, protocol, error, request_id)
+                await request.discard()
+                answer_problem(answer, protocol, error, request_id)
         except ClientGoneError:
             return
         except Exception as error:  # noqa: BLE001  # the last door: a bug must not lose the answer
             gateway.observer.trouble(f"bug in {request_id}", error)
-            if not client.started:
+            if not answer.started:
                 problem = GatewayError(
                     ErrorCode.INTERNAL,
                     f"Something went wrong in the gateway; its operator finds it as {request_id}.",
                 )
-                await answer_problem(client, protocol, problem, request_id)
+                answer_problem(answer, protocol, problem, request_id)
 
-    async def _answer(self, found: Route, inbound: Inbound, client: AsgiClient) -> None:
+    async def _answer(self, found: Route, inbound: Inbound, answer: Answer) -> None:
         head = [("content-type", "application/json")]
         match found.endpoint:
             case Endpoint.COUNT_TOKENS:
@@ -102,5 +93,5 @@ class Application:
                 body = b'{"status":"ready"}'
             case _:
                 body = b'{"status":"ok"}'
-        await client.start(200, [*head, ("content-length", str(len(body)))])
-        await client.finish(body)
+        answer.start(200, head)
+        answer.finish(body)
