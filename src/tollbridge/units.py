@@ -39,10 +39,8 @@ IDLE_S = 120.0
 """How long an unused connection of a client is kept: longer than proxies in front keep theirs."""
 STALLED_S = 120.0
 """A client that takes nothing of its answer for so long is dropped."""
-DISCARD_BYTES_MAX = 64 * MIB
-"""How much of a refused body is still read and thrown away."""
 DISCARD_S = 10.0
-"""And for how long."""
+"""How long the rest of a refused body is still read and thrown away."""
 
 EVENT_BYTES_MAX = 8 * MIB
 """One server-sent event of an upstream; a longer one is a protocol error, not a memory error."""

@@ -1,6 +1,7 @@
 """Settings in, a wired gateway out; a worker lives from start-up to shutdown."""
 
 import asyncio
+import gc
 import json
 from pathlib import Path
 
@@ -14,12 +15,13 @@ from tollbridge.bootstrap import (
     build_servers,
     build_webhook,
     clock,
-    load_worker,
     open_store,
     read_config,
     read_seal_key,
+    work,
 )
 from tollbridge.config import AlertsConfig, ConfigError, parse_config
+from tollbridge.server.supervisor import Post, open_sockets
 from tollbridge.storage.database import DATABASE_NAME
 
 TEXT = """
@@ -105,42 +107,35 @@ def test_the_seal_key_of_the_operator_makes_no_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-async def ask(worker, path):
-    sent = []
-
-    async def receive():
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(message):
-        sent.append(message)
-
-    scope = {"type": "http", "method": "GET", "path": path, "headers": [], "query_string": b""}
-    await worker(scope, receive, send)
-    return sent[0]["status"], json.loads(b"".join(part["body"] for part in sent[1:]))
+async def ask(port, path):
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode())
+    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    return int(head.split()[1]), json.loads(body)
 
 
 def test_a_worker_from_start_to_shutdown(tmp_path):
     async def scenario():
-        worker = load_worker(Settings(CONFIG, tmp_path, 0), lambda: None)
-        events: asyncio.Queue[dict[str, str]] = asyncio.Queue()
-        told: asyncio.Queue[dict[str, str]] = asyncio.Queue()
-        life = asyncio.ensure_future(worker({"type": "lifespan"}, events.get, told.put))
-        await events.put({"type": "lifespan.startup"})
-        assert (await told.get())["type"] == "lifespan.startup.complete"
-        assert await ask(worker, "/readyz") == (200, {"status": "ready"})
-        assert (await ask(worker, "/v1/nothing"))[0] == 404
-        await events.put({"type": "lifespan.shutdown"})
-        assert (await told.get())["type"] == "lifespan.shutdown.complete"
+        (listening,) = open_sockets("127.0.0.1", 0, 1)
+        port = listening.getsockname()[1]
+        ready, stop = asyncio.Event(), asyncio.Event()
+        post = Post(listening, ready.set, stop, asyncio.Event())
+        life = asyncio.ensure_future(work(Settings(CONFIG, tmp_path, 0), post))
+        await asyncio.wait_for(ready.wait(), 10)
+        assert await ask(port, "/readyz") == (200, {"status": "ready"})
+        assert (await ask(port, "/v1/nothing"))[0] == 404
+        idle, writer = await asyncio.open_connection("127.0.0.1", port)
+        stop.set()
         await life
+        assert await idle.read() == b""
+        writer.close()
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", port)
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     asyncio.run(scenario())
-
-
-def test_a_worker_that_has_not_started_serves_nobody(tmp_path):
-    worker = load_worker(Settings(CONFIG, tmp_path, 0), lambda: None)
-    with pytest.raises(AssertionError, match="the lifespan starts first"):
-        asyncio.run(ask(worker, "/readyz"))
+    gc.unfreeze()
 
 
 def test_a_tokenizer_is_looked_for_beside_the_file(tmp_path: Path):

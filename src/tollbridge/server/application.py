@@ -1,7 +1,5 @@
 """The data plane's routes: a request in, an answer out, and errors told in between."""
 
-import contextlib
-
 import msgspec
 
 from tollbridge.access.keys import REQUEST_ID_ENTROPY_BYTES, mint_request_id
@@ -59,9 +57,7 @@ class Application:
         except GatewayError as error:
             if exchange is None:
                 gateway.observer.request_refused(request_id, protocol, error)
-            with contextlib.suppress(ClientGoneError):
-                await request.discard()
-                answer_problem(answer, protocol, error, request_id)
+            answer_problem(answer, protocol, error, request_id)
         except ClientGoneError:
             return
         except Exception as error:  # noqa: BLE001  # the last door: a bug must not lose the answer

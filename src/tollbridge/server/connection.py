@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from math import inf
 from typing import cast
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 
 import httptools
 
@@ -17,29 +17,35 @@ from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.server.inbound import ClientGoneError, Request
 from tollbridge.server.outbound import Answer
 from tollbridge.server.site import Site
-from tollbridge.units import (
-    BODY_BYTES_PER_S_MIN,
-    BODY_GRACE_S,
-    HEAD_BYTES_MAX,
-    HEAD_S,
-    HEADERS_MAX,
-    IDLE_S,
-    STALLED_S,
-)
+from tollbridge.units import BODY_BYTES_PER_S_MIN, HEAD_BYTES_MAX, HEADERS_MAX
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+PIPELINED_MAX = 64
+"""Requests that may wait behind the one being served; browsers and SDKs send none ahead."""
+
 _NAMES_MAX = 1_000
+_NAME_BYTES_MAX = 64
 _names: dict[bytes, str] = {}
 """Header names in lower case: the same few come with every request."""
+
+
+class _Nowhere(dict[str, str]):
+    """Where the trailers of a chunked body go: nothing here has a use for them."""
+
+    def __setitem__(self, name: str, value: str) -> None:
+        pass
+
+
+_NOWHERE = _Nowhere()
 
 
 class Connection(asyncio.Protocol):
     """Reads requests and has them served; `outbound.Wire` for their answers."""
 
     __slots__ = (
-        "_answer", "_drain", "_head_bytes", "_headers", "_loop", "_parser", "_receiving",
-        "_site", "_task", "_transport", "_url", "_waiting", "choked", "deadline",
-        "gone",
+        "_answer", "_deaf", "_drain", "_headers", "_incoming", "_loop", "_parser", "_patience",
+        "_receiving", "_repeated", "_site", "_task", "_transport", "_unframed", "_unsent",
+        "_url", "_waiting", "choked", "deadline", "gone",
     )  # fmt: skip
 
     def __init__(self, site: Site) -> None:
@@ -49,19 +55,30 @@ class Connection(asyncio.Protocol):
         """On the loop's clock; what happens then depends on what the connection is at."""
         self._site = site
         self._loop = site.loop
+        self._patience = site.patience
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._url = b""
         self._headers: dict[str, str] = {}
-        self._head_bytes = 0
+        self._repeated = 0
+        """Headers beyond the first of their name."""
+        self._unframed = 0
+        """Bytes that have come since the last head or piece of a body was complete."""
         self._receiving: Request | None = None
         """Whose body is arriving."""
+        self._incoming: Answer | None = None
+        """To the request that came last."""
         self._waiting: deque[tuple[Request, Answer]] = deque()
         """Pipelined behind the one being served."""
         self._answer: Answer | None = None
         """Of the request being served."""
         self._task: asyncio.Task[None] | None = None
+        """Kept, for the loop does not."""
         self._drain: asyncio.Future[None] | None = None
+        self._unsent = 0
+        """Bytes that the client had not taken when we last looked."""
+        self._deaf = False
+        """What comes now is not looked at: there is no telling where a request begins."""
 
     # The transport's side.
 
@@ -70,57 +87,69 @@ class Connection(asyncio.Protocol):
         # uvloop's transports have the methods of `asyncio.Transport` without being instances of it.
         self._transport = cast("asyncio.Transport", transport)
         self._site.connections.add(self)
-        self.deadline = self._loop.time() + HEAD_S
+        self.deadline = self._loop.time() + self._patience.head_s
 
     def data_received(self, data: bytes) -> None:
         """Called by the loop."""
-        if self._receiving is None:
-            if not self._head_bytes and self._answer is None:
-                self.deadline = self._loop.time() + HEAD_S
-            self._head_bytes += len(data)
+        if self._deaf:
+            return
+        if self._answer is None and self._receiving is None and not self._unframed:
+            self.deadline = self._loop.time() + self._patience.head_s
+        self._unframed += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass  # refused when its head was complete
+        except httptools.HttpParserUpgrade as upgrade:
+            # We go on in HTTP/1.1, as a server may (RFC 9110 section 7.8).
+            rest = data[upgrade.args[0] :]
+            if "upgrade" in self._headers:
+                rest = self._not_upgrading() + rest
+            if rest:
+                self.data_received(rest)
         except httptools.HttpParserError as error:
-            self._refuse(ErrorCode.REQUEST_MALFORMED, f"This is not a request in HTTP/1.1: {error}")
+            cause = error.__context__
+            self._refuse(cause if isinstance(cause, GatewayError) else _malformed(str(error)))
         else:
-            if self._receiving is None and self._head_bytes > HEAD_BYTES_MAX:
-                self._refuse_head()
+            if self._unframed > HEAD_BYTES_MAX:
+                self._refuse(_head_too_large())
 
     def eof_received(self) -> None:
-        """Called by the loop. A client that has stopped sending is not waited for."""
+        """Called by the loop. A client that has stopped sending is not waited for: the loop closes
+        when it has taken what is written."""
+        self._stall()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the loop's signature
         """Called by the loop."""
         self.gone = True
-        self._site.connections.discard(self)
+        self.deadline = inf
         if self._receiving is not None:
             self._receiving.fail(ClientGoneError())
-        if self._answer is not None:
-            self._answer.lose()
-        for request, _ in self._waiting:
-            request.fail(ClientGoneError())
         self._waiting.clear()
         self._undrain()
+        del self._parser  # it knows our methods: a cycle
+        if self._answer is None:
+            self._site.connections.discard(self)
+        else:
+            self._answer.lose()
 
     def pause_writing(self) -> None:
         """Called by the loop: the client is slow."""
         self.choked = True
-        self.deadline = self._loop.time() + STALLED_S
+        self._stall()
 
     def resume_writing(self) -> None:
         """Called by the loop."""
         self.choked = False
-        self.deadline = inf
+        if self._transport is None or not self._transport.is_closing():
+            self._await_next()
         self._undrain()
 
-    # The parser's side.
+    # The parser's side. What is raised here stops it and comes out of `feed_data`.
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
         self._url = b""
         self._headers = {}
+        self._repeated = 0
 
     def on_url(self, url: bytes) -> None:
         """A piece of the request's target."""
@@ -131,35 +160,44 @@ class Connection(asyncio.Protocol):
         key = _names.get(name) or _lower(name)
         headers = self._headers
         text = value.decode("latin-1")
-        headers[key] = f"{headers[key]},{text}" if key in headers else text
+        if key not in headers:
+            headers[key] = text
+        elif self._repeated < HEADERS_MAX:
+            self._repeated += 1
+            headers[key] = f"{headers[key]},{text}"
+        else:
+            raise _head_too_large()
 
     def on_headers_complete(self) -> None:
         """The head is there: the request can be served while its body arrives."""
         headers, parser = self._headers, self._parser
-        refusal: GatewayError | None = None
-        if len(headers) > HEADERS_MAX:
-            refusal = _too_large()
-        elif parser.should_upgrade():
-            refusal = GatewayError(
-                ErrorCode.REQUEST_MALFORMED,
-                "This server speaks HTTP/1.1 only; leave out the header `upgrade`.",
-            )
-        invited = "expect" in headers and headers["expect"].lower() == "100-continue"
+        if "upgrade" in headers and parser.should_upgrade():
+            return  # the parser is about to stop before the body
+        version = parser.get_http_version()
+        chunked = version == "1.1"
+        if not chunked and version != "1.0":
+            raise _malformed(f"Version {version} is not spoken here")
+        if len(headers) + self._repeated > HEADERS_MAX:
+            raise _head_too_large()
+        # Cheap first: only when a body came along can the head be smaller than what has come.
+        if self._unframed > HEAD_BYTES_MAX and _size(self._url, headers) > HEAD_BYTES_MAX:
+            raise _head_too_large()
+        if len(self._waiting) >= PIPELINED_MAX:
+            raise _malformed(f"More than {PIPELINED_MAX} requests came before their answers")
+        invited = chunked and "expect" in headers and headers["expect"].lower() == "100-continue"
         request = self._receiving = Request(
             parser.get_method().decode("latin-1"),
-            _path(self._url),
+            _path(self._url, headers),
             headers,
             self._site.body_bytes_max,
             on_wanted=self._invite if invited else None,
-            refusal=refusal,
         )
-        answer = Answer(
-            self,
-            head_only=request.method == "HEAD",
-            chunked=parser.get_http_version() != "1.0",
-            closing=self._site.draining,
-        )
-        self._head_bytes = 0
+        # A client that waits to be asked for its body may send it or not once it has an answer.
+        closing = invited or self._closes()
+        answer = Answer(self, head_only=request.method == "HEAD", chunked=chunked, closing=closing)
+        self._incoming = answer
+        self._headers = _NOWHERE
+        self._unframed = 0
         if self._answer is None:
             self._serve(request, answer)
         else:
@@ -170,16 +208,19 @@ class Connection(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         """A piece of the body. Each pays for a little more time."""
         assert self._receiving is not None
+        self._unframed = 0
         self._receiving.feed(body)
         self.deadline += len(body) / BODY_BYTES_PER_S_MIN
 
     def on_message_complete(self) -> None:
         """The request is whole."""
         request, self._receiving = self._receiving, None
-        assert request is not None
-        request.end(keep_alive=request.refusal is None and self._parser.should_keep_alive())
+        if request is None:
+            return  # set aside when its head was complete
+        self._unframed = 0
+        request.end()
         if not self.choked:
-            self.deadline = inf
+            self._await_next()
 
     # The answer's side.
 
@@ -205,35 +246,39 @@ class Connection(asyncio.Protocol):
                 self._drain = self._loop.create_future()
             await asyncio.shield(self._drain)
 
-    def close(self) -> None:
-        """Close when everything written has been sent."""
-        if self._transport is not None:
-            self._transport.close()
-
     # The site's side.
 
     def expire(self) -> None:
         """The deadline has passed."""
+        transport = self._transport
+        assert transport is not None
         self.deadline = inf
-        receiving = self._receiving
-        if self.choked:
-            self.abort()  # nobody takes what is written
-        elif receiving is not None:
-            receiving.fail(
+        if self.choked or transport.is_closing():
+            if transport.get_write_buffer_size() < self._unsent:
+                self._stall()  # slow, but it takes what is written
+            else:
+                self.abort()
+        elif self._deaf:
+            self.abort()
+        elif self._receiving is not None and self._answer is not None:
+            self._receiving.fail(
                 GatewayError(
                     ErrorCode.REQUEST_TIMEOUT,
                     "The request body came too slowly; send it again over a better connection.",
                 )
             )
-        elif self._head_bytes:
-            self._refuse(ErrorCode.REQUEST_TIMEOUT, "The request's head came too slowly.")
+            self._answer.close_after()
+        elif self._unframed and self._receiving is None:
+            self._refuse(
+                GatewayError(ErrorCode.REQUEST_TIMEOUT, "The request's head came too slowly.")
+            )
         else:
-            self.close()
+            self._close()
 
     def retire(self) -> None:
         """The site is stopping: close now, or after the answer under way."""
         if self._answer is None:
-            self.close()
+            self._close()
         else:
             self._answer.close_after()
 
@@ -242,9 +287,11 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    # What a connection is at.
+
     def _serve(self, request: Request, answer: Answer) -> None:
         self._answer = answer
-        self.deadline = inf if request.ended else self._loop.time() + BODY_GRACE_S
+        self._await_next()
         self._task = self._loop.create_task(self._run(request, answer))
 
     async def _run(self, request: Request, answer: Answer) -> None:
@@ -257,21 +304,77 @@ class Connection(asyncio.Protocol):
         self._answer = self._task = None
         transport = self._transport
         if self.gone or transport is None:
+            self._site.connections.discard(self)
+        elif transport.is_closing():
             return
-        if not answer.finished:
+        elif not answer.finished:
             self.abort()  # half an answer must not look like a whole one
-        elif answer.closing or not (request.ended and request.keep_alive):
-            self.close()  # what was not read of a body cannot be told from the next request
+        elif answer.closing:
+            self._hang_up(whole=request.ended)
+        elif not request.ended:
+            request.drop()  # the next one begins where this body ends
+            self._await_next()
         elif self._waiting:
             self._serve(*self._waiting.popleft())
             if not self._waiting:
                 transport.resume_reading()
+        elif not self.choked:
+            self._await_next()
+
+    def _await_next(self) -> None:
+        """Set the deadline for what the client has to do next."""
+        patience = self._patience
+        if self._receiving is not None and not self._waiting:
+            grace = patience.body_s if self._answer is not None else patience.discard_s
+        elif self._answer is not None:
+            self.deadline = inf
+            return
         else:
-            self.deadline = self._loop.time() + (HEAD_S if self._head_bytes else IDLE_S)
+            grace = patience.head_s if self._unframed else patience.idle_s
+        self.deadline = self._loop.time() + grace
+
+    def _stall(self) -> None:
+        """Give the client a while to take some of what is written."""
+        assert self._transport is not None
+        self._unsent = self._transport.get_write_buffer_size()
+        self.deadline = self._loop.time() + self._patience.stalled_s
+
+    def _close(self) -> None:
+        """Close when everything written has been sent."""
+        if self._transport is not None:
+            self._transport.close()
+            self._stall()
+
+    def _hang_up(self, *, whole: bool) -> None:
+        """Close after an answer. While the client is still sending, closing on it would break its
+        connection before it has read the answer (RFC 9112 section 9.6): so it gets an end, and is
+        listened to for a while.
+        """
+        transport = self._transport
+        assert transport is not None
+        if whole and not self._deaf:
+            self._close()
+        else:
+            self._deaf = True
+            self.deadline = self._loop.time() + self._patience.discard_s
+            transport.write_eof()
+            transport.resume_reading()
+
+    def _not_upgrading(self) -> bytes:
+        """The head that has just been read, to be read again without the header `upgrade`."""
+        del self._headers["upgrade"]
+        lines = "".join(f"{name}: {value}\r\n" for name, value in self._headers.items())
+        start = self._parser.get_method() + b" " + self._url + b" HTTP/1.1\r\n"
+        return start + lines.encode("latin-1") + b"\r\n"
+
+    def _closes(self) -> bool:
+        return self._site.draining or not self._parser.should_keep_alive()
 
     def _invite(self) -> None:
         """The client waits to be asked for its body (RFC 9110 section 10.1.1)."""
-        if self._answer is not None and not self._answer.started:
+        answer = self._answer
+        if answer is not None and not answer.started:
+            answer.closing = self._closes()
             self.send(CONTINUE)
 
     def _undrain(self) -> None:
@@ -279,48 +382,63 @@ class Connection(asyncio.Protocol):
             self._drain.set_result(None)
             self._drain = None
 
-    def _refuse_head(self) -> None:
-        error = _too_large()
-        self._refuse(error.code, error.message)
-
-    def _refuse(self, code: ErrorCode, message: str) -> None:
+    def _refuse(self, error: GatewayError) -> None:
         """This is no request that can be served: say so, and close."""
-        error = GatewayError(code, message)
-        if self._receiving is not None:
-            self._receiving.fail(error)  # in the middle of its body
-            self._receiving = None
-            return
-        self._head_bytes = 0
-        request = Request("", "", {}, 0, refusal=error)
-        request.end(keep_alive=False)
-        answer = Answer(self, closing=True)
-        if self._answer is None:
-            self._serve(request, answer)
+        self._deaf = True
+        transport, receiving = self._transport, self._receiving
+        assert transport is not None
+        if receiving is not None and self._answer is None:
+            self._hang_up(whole=False)  # it has its answer already
+        elif receiving is not None:
+            assert self._incoming is not None
+            self._incoming.close_after()
+            receiving.fail(error)
         else:
-            self._waiting.append((request, answer))
-        if self._transport is not None:
-            self._transport.pause_reading()
+            head = self._headers
+            request = Request("", _path(self._url, dict(head)), head, 0, refusal=error)
+            request.end()
+            answer = Answer(self, closing=True)
+            if self._answer is None:
+                self._serve(request, answer)
+            else:
+                self._waiting.append((request, answer))
+                transport.pause_reading()
 
 
 def _lower(name: bytes) -> str:
     key = name.lower().decode("latin-1")
-    if len(_names) < _NAMES_MAX:
+    if len(_names) < _NAMES_MAX and len(name) <= _NAME_BYTES_MAX:
         _names[name] = key
     return key
 
 
-def _path(url: bytes) -> str:
-    """The path of a request's target, in origin form or absolute form (RFC 9112 section 3.2)."""
+def _path(url: bytes, headers: dict[str, str]) -> str:
+    """The path of a request's target. In absolute form the target names the host, too, and what
+    the header says is void (RFC 9112 section 3.2.2).
+    """
     if not url.startswith(b"/"):
         try:
-            url = httptools.parse_url(url).path or b"/"
+            parsed = httptools.parse_url(url)
         except httptools.HttpParserInvalidURLError:
             return ""
-    path = url.partition(b"?")[0].decode("latin-1")
-    return unquote(path, errors="surrogateescape") if "%" in path else path
+        url = parsed.path or b"/"
+        if parsed.host:
+            headers["host"] = parsed.host.decode("latin-1")
+    path = url.partition(b"?")[0]
+    if b"%" in path:
+        path = unquote_to_bytes(path)
+    return path.decode("utf-8", "surrogateescape")
 
 
-def _too_large() -> GatewayError:
+def _size(url: bytes, headers: dict[str, str]) -> int:
+    return len(url) + sum(len(name) + len(value) for name, value in headers.items())
+
+
+def _malformed(why: str) -> GatewayError:
+    return GatewayError(ErrorCode.REQUEST_MALFORMED, f"This is not a request in HTTP/1.1: {why}.")
+
+
+def _head_too_large() -> GatewayError:
     return GatewayError(
         ErrorCode.HEAD_TOO_LARGE,
         f"The request's head is longer than {HEAD_BYTES_MAX} bytes or {HEADERS_MAX} headers.",

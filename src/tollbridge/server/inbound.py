@@ -1,11 +1,9 @@
 """A client's request while it arrives: a head, and a body that the application asks for."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Mapping
 
 from tollbridge.errors import ErrorCode, GatewayError
-from tollbridge.units import DISCARD_BYTES_MAX, DISCARD_S
 
 
 class ClientGoneError(Exception):
@@ -21,7 +19,7 @@ class Request:
 
     __slots__ = (
         "_bytes_max",
-        "_discarding",
+        "_dropped",
         "_failure",
         "_on_wanted",
         "_parts",
@@ -29,7 +27,6 @@ class Request:
         "_waiter",
         "ended",
         "headers",
-        "keep_alive",
         "method",
         "path",
         "refusal",
@@ -51,13 +48,11 @@ class Request:
         self.headers = headers
         self.refusal = refusal
         self.ended = False
-        self.keep_alive = False
-        """Known once it has ended."""
         self._bytes_max = bytes_max
         self._on_wanted = on_wanted
         self._parts: list[bytes] = []
         self._size = 0
-        self._discarding = False
+        self._dropped = False
         self._failure: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
 
@@ -84,26 +79,6 @@ class Request:
                 return parts[0] if len(parts) == 1 else b"".join(parts)
             await self._arrival()
 
-    async def discard(self) -> None:
-        """Throw away what has not been read, up to `DISCARD_BYTES_MAX` and for `DISCARD_S`.
-
-        A client which sends before it reads gets to see a refusal so: closing on it would break
-        its connection instead.
-
-        Raises:
-            ClientGoneError: the client left before its end.
-        """
-        self._discarding = True
-        self._parts.clear()
-        if self.ended:
-            return
-        with contextlib.suppress(TimeoutError, GatewayError):
-            async with asyncio.timeout(DISCARD_S):
-                while not self.ended and self._size <= DISCARD_BYTES_MAX:
-                    if self._failure is not None:
-                        raise self._failure
-                    await self._arrival()
-
     def _declared(self) -> int:
         length = self.headers.get("content-length")
         return int(length) if length is not None and len(length) < 20 and length.isdigit() else 0
@@ -120,27 +95,25 @@ class Request:
 
     # The connection's side.
 
-    @property
-    def size(self) -> int:
-        """Bytes of the body that have arrived."""
-        return self._size
-
     def feed(self, data: bytes) -> None:
         """A piece of the body. What is too large is not kept."""
+        if self._dropped:
+            return
         self._size += len(data)
-        if self._discarding:
-            if self._size > DISCARD_BYTES_MAX:
-                self._wake()
-        elif self._size > self._bytes_max:
-            self._parts.clear()
+        if self._size > self._bytes_max:
+            self.drop()
             self._wake()
         else:
             self._parts.append(data)
 
-    def end(self, *, keep_alive: bool) -> None:
+    def drop(self) -> None:
+        """Keep nothing of what has come or will come: nobody is going to read it."""
+        self._dropped = True
+        self._parts.clear()
+
+    def end(self) -> None:
         """The body is complete."""
         self.ended = True
-        self.keep_alive = keep_alive
         self._wake()
 
     def fail(self, error: Exception) -> None:

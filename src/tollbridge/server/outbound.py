@@ -151,10 +151,9 @@ class Answer:
 
     def watch(self, on_gone: Callable[[], None]) -> None:
         """See `Client`."""
+        self._on_gone = on_gone
         if self._wire.gone:
-            asyncio.get_running_loop().call_soon(on_gone)
-        else:
-            self._on_gone = on_gone
+            asyncio.get_running_loop().call_soon(self.lose)
 
     def unwatch(self) -> None:
         """See `Client`."""

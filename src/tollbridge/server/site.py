@@ -4,20 +4,32 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from tollbridge.app.ports import Clock
 from tollbridge.server.inbound import Request
 from tollbridge.server.outbound import Answer
+from tollbridge.units import BODY_GRACE_S, DISCARD_S, HEAD_S, IDLE_S, STALLED_S, Millis
 
 TICK_S = 1.0
 FLUSH_S = 2.0
 """How long the last bytes of a stopping worker may take to leave."""
+FLUSH_STEP_S = 0.01
 BACKLOG = 4096
 """Connections that the kernel keeps until a worker takes them."""
 
 Serve = Callable[[Request, Answer], Awaitable[None]]
 """Answers one request. Raises nothing."""
+
+
+class Patience(NamedTuple):
+    """Seconds that a client may take, see `units`."""
+
+    head_s: float = HEAD_S
+    body_s: float = BODY_GRACE_S
+    idle_s: float = IDLE_S
+    stalled_s: float = STALLED_S
+    discard_s: float = DISCARD_S
 
 
 class Member(Protocol):
@@ -38,14 +50,25 @@ class Member(Protocol):
 class Site:
     """Connections of one listening socket. Belongs to the running loop."""
 
-    def __init__(self, serve: Serve, clock: Clock, body_bytes_max: int) -> None:
+    def __init__(
+        self,
+        serve: Serve,
+        clock: Clock,
+        body_bytes_max: int,
+        *,
+        patience: Patience = Patience(),  # noqa: B008 - a tuple does not change
+        tick_s: float = TICK_S,
+    ) -> None:
         self.loop = asyncio.get_running_loop()
         self.serve = serve
         self.body_bytes_max = body_bytes_max
+        self.patience = patience
         self.connections: set[Member] = set()
+        """Open, or still being answered."""
         self.draining = False
-        self.date_line = ""
+        self.date_line = _date_line(clock())
         self._clock = clock
+        self._tick_s = tick_s
         self._server: asyncio.Server | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -65,18 +88,26 @@ class Site:
             connection.retire()
 
     async def close(self) -> None:
-        """Wait for the last bytes to leave, but not for ever."""
-        deadline = self.loop.time() + FLUSH_S
-        while self.connections and self.loop.time() < deadline:  # noqa: ASYNC110 - rare, and short
-            await asyncio.sleep(0.01)
+        """Wait for the last bytes to leave and the last answers to end, but not for ever."""
+        await self._emptied()
         for connection in list(self.connections):
             connection.abort()
+        await self._emptied()
         if self._timer is not None:
             self._timer.cancel()
 
+    async def _emptied(self) -> None:
+        deadline = self.loop.time() + FLUSH_S
+        while self.connections and self.loop.time() < deadline:  # noqa: ASYNC110 - rare, and short
+            await asyncio.sleep(FLUSH_STEP_S)
+
     def _tick(self) -> None:
-        self.date_line = f"date: {formatdate(self._clock() / 1000, usegmt=True)}"
+        self.date_line = _date_line(self._clock())
         now = self.loop.time()
         for late in [member for member in self.connections if member.deadline <= now]:
             late.expire()
-        self._timer = self.loop.call_later(TICK_S, self._tick)
+        self._timer = self.loop.call_later(self._tick_s, self._tick)
+
+
+def _date_line(now: Millis) -> str:
+    return f"date: {formatdate(now / 1000, usegmt=True)}"

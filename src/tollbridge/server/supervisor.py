@@ -166,7 +166,7 @@ class _Supervisor:
         said = os.read(self._says_ready, 4096)
         for word in said.split():
             self._ready.add(int(word))
-        if not self._announced and self._ready >= set(self._running):
+        if not (self._announced or self._stopping) and self._ready >= set(self._running):
             self._announced = True
             self._announce()
 
@@ -222,7 +222,12 @@ async def _serve(work: Work, listening: socket.socket, ready_end: int, alive_end
     loop.add_signal_handler(signal.SIGHUP, post.reload.set)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-    loop.add_reader(alive_end, post.stop.set)
+
+    def orphaned() -> None:
+        loop.remove_reader(alive_end)
+        post.stop.set()
+
+    loop.add_reader(alive_end, orphaned)
     await work(post)
 
 

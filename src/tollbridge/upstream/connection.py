@@ -181,11 +181,11 @@ class Connection(asyncio.Protocol):
         if response.ended:
             self._finish(reply)
         elif news:
+            reply.news()
             if response.buffered > BUFFER_BYTES_HIGH and not self._paused:
                 self._paused = True
                 assert self._transport is not None
                 self._transport.pause_reading()
-            reply.news()
 
     def eof_received(self) -> None:
         """Called by the loop. A server that stops sending is done with us, too."""

@@ -12,7 +12,6 @@ from tollbridge.cli.context import with_store
 from tollbridge.cli.deployment import found
 from tollbridge.cli.serve import TRIAL_CREDITS, _authority, _bindable, _open
 from tollbridge.config import Config, ServerConfig
-from tollbridge.server.inbound import Asgi
 
 
 def opened(what: Config) -> Opening:
@@ -43,15 +42,20 @@ def test_a_later_start_makes_nothing(run: Run):
     assert len(run("key", "list", "--json").json()) == 1
 
 
+FAILING = 7
+"""So many workers cannot start."""
+
+
 @pytest.fixture
 def listened(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the server was started with; it serves nothing."""
     seen: dict[str, Any] = {}
 
-    def listen(load: Asgi, **options: Any) -> None:
+    def supervise(work: object, **options: Any) -> int:
         seen.update(options)
+        return 1 if options["workers"] == FAILING else 0
 
-    monkeypatch.setattr(module, "listen", listen)
+    monkeypatch.setattr(module, "supervise", supervise)
     return seen
 
 
@@ -65,6 +69,11 @@ def test_serve_takes_the_files_settings_and_the_options_before_them(
     assert run("serve", "--config", config, "--port", "0", "--workers", "3").status == 0
     assert listened["workers"] == 3
     assert listened["port"] != 0
+
+
+def test_a_worker_that_could_not_start_is_told_by_the_status(run: Run, listened: dict[str, Any]):
+    assert run("serve", "--port", "0", "--workers", str(FAILING)).status == 1
+    assert listened["workers"] == FAILING
 
 
 def test_the_announcement_for_scripts(capsys: pytest.CaptureFixture[str]):

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.fakes.asgi_client import Answer, call
 from tests.fakes.exchange_parts import MemorySpool
+from tests.fakes.wire_client import Answer, call
 
 from tollbridge.access.keys import hash_key, mint_key
 from tollbridge.app.directory import Directory
@@ -23,7 +23,7 @@ from tollbridge.app.vault import MemoryVault
 from tollbridge.config import Config, ModelConfig, ServerConfig, TargetConfig
 from tollbridge.ledger.pricing import price_book
 from tollbridge.routing.catalog import Catalog
-from tollbridge.server.asgi import Application
+from tollbridge.server.application import Application
 from tollbridge.storage.sqlite import SqliteStore
 from tollbridge.telemetry.logs import LogObserver
 from tollbridge.units import MICRO, EnvId, KeyId, MicroCredits, Millis, PackId
@@ -136,7 +136,13 @@ class World:
         if presented:
             headers.setdefault("authorization", f"Bearer {presented}")
         method = method or ("POST" if raw else "GET")
-        return await call(self.application, method, path, raw, headers=headers, **more)
+        return await self.call(method, path, raw, headers=headers, **more)
+
+    async def call(self, method: str, path: str, body: bytes | Iterable[bytes], **more: Any) -> Answer:
+        """A request as it is."""
+        limit = CONFIG.server.body_bytes_max
+        serve = self.application.serve
+        return await call(serve, method, path, body, body_bytes_max=limit, **more)
 
     def logged(self) -> list[dict[str, Any]]:
         """The lines of the log."""

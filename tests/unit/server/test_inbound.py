@@ -1,119 +1,134 @@
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tollbridge.errors import ErrorCode, GatewayError
-from tollbridge.server import inbound
-from tollbridge.server.inbound import ClientGoneError, Receive, RequestBody, header_map
-
-GONE = {"type": "http.disconnect"}
+from tollbridge.server.inbound import ClientGoneError, Request
 
 
-def part(body: bytes, *, more: bool) -> dict[str, Any]:
-    return {"type": "http.request", "body": body, "more_body": more}
+def request(
+    bytes_max: int = 100,
+    headers: dict[str, str] | None = None,
+    on_wanted: Callable[[], None] | None = None,
+) -> Request:
+    return Request("POST", "/", headers or {}, bytes_max, on_wanted=on_wanted)
 
 
-def parts(*bodies: bytes) -> list[dict[str, Any]]:
-    return [part(body, more=index < len(bodies) - 1) for index, body in enumerate(bodies)]
+async def fed(request: Request, *parts: bytes, late: bool = False) -> bytes:
+    """The body, of which the parts come before or while somebody waits for it."""
+    if late:
+        reading = asyncio.ensure_future(request.body())
+        for part in parts:
+            await asyncio.sleep(0)
+            request.feed(part)
+        request.end()
+        return await reading
+    for part in parts:
+        request.feed(part)
+    request.end()
+    return await request.body()
 
 
-def source(messages: list[dict[str, Any]]) -> Receive:
-    """An ASGI server: after the last part it would wait for the client to leave."""
-
-    async def receive() -> dict[str, Any]:
-        assert messages, "asked for more than there is"
-        return messages.pop(0)
-
-    return receive
-
-
-def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    return asyncio.run(coroutine)
-
-
-@given(st.lists(st.binary(max_size=5), min_size=1))
-def test_the_body_is_its_parts(bodies: list[bytes]):
-    messages = parts(*bodies)
-    assert run(RequestBody(source(messages), 1000).read()) == b"".join(bodies)
-    assert not messages
+@given(st.lists(st.binary(max_size=5)), st.booleans())
+def test_the_body_is_its_parts(parts: list[bytes], late: bool):
+    assert asyncio.run(fed(request(1000), *parts, late=late)) == b"".join(parts)
 
 
 def test_a_single_part_is_not_copied():
     whole = b"x" * 100
-    assert run(RequestBody(source(parts(whole)), 100).read()) is whole
+    assert asyncio.run(fed(request(), whole)) is whole
 
 
-def test_a_message_may_leave_out_its_members():
-    assert run(RequestBody(source([{"type": "http.request"}]), 100).read()) == b""
+def too_large(call: Callable[[], object]) -> None:
+    with pytest.raises(GatewayError) as caught:
+        call()
+    assert caught.value.code is ErrorCode.BODY_TOO_LARGE
 
 
 def test_the_limit_is_kept_while_reading():
-    messages = parts(b"x" * 60, b"x" * 40)
-    assert len(run(RequestBody(source(messages), 100).read())) == 100
-    messages = parts(b"x" * 60, b"x" * 41, b"never", b"read")
-    with pytest.raises(GatewayError) as caught:
-        run(RequestBody(source(messages), 100).read())
-    assert caught.value.code is ErrorCode.BODY_TOO_LARGE
-    assert len(messages) == 2
+    assert len(asyncio.run(fed(request(), b"x" * 60, b"x" * 40))) == 100
+    too_large(lambda: asyncio.run(fed(request(), b"x" * 60, b"x" * 41, late=True)))
+
+    async def endless() -> None:
+        wanted = request()
+        wanted.feed(b"x" * 101)
+        await wanted.body()  # it has not ended, and need not
+
+    too_large(lambda: asyncio.run(endless()))
 
 
-def test_a_client_that_leaves():
-    for messages in ([GONE], [part(b"x", more=True), GONE]):
-        with pytest.raises(ClientGoneError):
-            run(RequestBody(source(list(messages)), 100).read())
-        with pytest.raises(ClientGoneError):
-            run(RequestBody(source(list(messages)), 100).discard())
+def test_a_length_that_is_told_is_believed():
+    async def scenario(length: str) -> None:
+        invited: list[bool] = []
+        wanted = request(100, {"content-length": length}, lambda: invited.append(True))
+        try:
+            async with asyncio.timeout(0.01):
+                await wanted.body()
+        finally:
+            assert invited == ([] if length == "101" else [True])
+
+    too_large(lambda: asyncio.run(scenario("101")))
+    for length in ("100", "0x65", "9" * 30, ""):
+        with pytest.raises(TimeoutError):
+            asyncio.run(scenario(length))
 
 
-def test_discard_takes_the_rest_once():
+def test_the_client_is_asked_once_and_only_if_it_waits():
     async def scenario() -> None:
-        messages = parts(b"x" * 60, b"x" * 60, b"rest", b"end")
-        body = RequestBody(source(messages), 100)
-        with pytest.raises(GatewayError):
-            await body.read()
-        await body.discard()
-        assert not messages
-        await body.discard()
+        asked: list[bool] = []
+        wanted = request(on_wanted=lambda: asked.append(True))
+        reading = asyncio.ensure_future(wanted.body())
+        await asyncio.sleep(0)
+        assert asked == [True]
+        wanted.feed(b"x")
+        wanted.end()
+        assert await reading == b"x"
+        assert asked == [True]
+        here = request(on_wanted=lambda: asked.append(True))
+        here.end()
+        assert await here.body() == b""
+        assert asked == [True]
 
-    run(scenario())
+    asyncio.run(scenario())
 
 
-def test_discard_after_the_end_asks_for_nothing():
+@pytest.mark.parametrize("error", [ClientGoneError(), GatewayError(ErrorCode.REQUEST_TIMEOUT, "")])
+def test_a_body_that_will_not_come(error: Exception):
+    async def scenario(*, late: bool) -> None:
+        wanted = request()
+        wanted.feed(b"x")
+        if not late:
+            wanted.fail(error)
+        reading = asyncio.ensure_future(wanted.body())
+        await asyncio.sleep(0)
+        wanted.fail(error)
+        with pytest.raises(type(error)):
+            await reading
+
+    asyncio.run(scenario(late=True))
+    asyncio.run(scenario(late=False))
+
+
+def test_what_has_ended_cannot_fail():
     async def scenario() -> None:
-        body = RequestBody(source(parts(b"whole")), 100)
-        await body.read()
-        await body.discard()
+        wanted = request()
+        wanted.end()
+        wanted.fail(ClientGoneError())
+        assert await wanted.body() == b""
 
-    run(scenario())
-
-
-def test_discard_ends_with_an_endless_body(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(inbound, "DISCARD_BYTES_MAX", 1000)
-    taken = 0
-
-    async def endless() -> dict[str, Any]:
-        nonlocal taken
-        taken += 100
-        return part(b"x" * 100, more=True)
-
-    run(RequestBody(endless, 10).discard())
-    assert taken == 1000
+    asyncio.run(scenario())
 
 
-def test_discard_ends_with_a_silent_client(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(inbound, "DISCARD_S", 0.01)
-
-    async def silent() -> dict[str, Any]:
-        await asyncio.Event().wait()
-        return GONE
-
-    run(RequestBody(silent, 10).discard())
-
-
-def test_headers_of_one_name_are_joined():
-    lines = [(b"anthropic-beta", b"a,b"), (b"x", b"\xe9"), (b"anthropic-beta", b"c")]
-    assert header_map({"headers": lines}) == {"anthropic-beta": "a,b,c", "x": "é"}
+def test_what_is_dropped_is_not_kept():
+    wanted = request()
+    wanted.feed(b"x" * 50)
+    wanted.drop()
+    wanted.feed(b"x" * 50)
+    assert wanted._parts == []
+    large = request()
+    large.feed(b"x" * 101)
+    large.feed(b"x" * 101)
+    assert large._parts == []

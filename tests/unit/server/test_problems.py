@@ -1,26 +1,23 @@
 import asyncio
 import json
-from collections.abc import MutableMapping
-from typing import Any
 
 import pytest
-from tests.fakes.asgi_client import Answer, call
+from tests.fakes.wire_client import Answer, call
 
 from tollbridge.config import Protocol
 from tollbridge.errors import PROBLEMS, ErrorCode, GatewayError
-from tollbridge.server.inbound import Receive, Send
-from tollbridge.server.outbound import AsgiClient
+from tollbridge.server.inbound import Request
+from tollbridge.server.outbound import Answer as Outbound
 from tollbridge.server.problems import answer_problem, dialect_of
 from tollbridge.server.routes import MethodError
 from tollbridge.units import RequestId
 
 
 def answered(protocol: Protocol, error: GatewayError) -> Answer:
-    async def application(_: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        client = AsgiClient(receive, send, RequestId("req_1"))
-        await answer_problem(client, protocol, error, RequestId("req_1"))
+    async def serve(_: Request, answer: Outbound) -> None:
+        answer_problem(answer, protocol, error, RequestId("req_1"))
 
-    return asyncio.run(call(application, "POST", "/"))
+    return asyncio.run(call(serve, "POST", "/"))
 
 
 @pytest.mark.parametrize("code", ErrorCode)

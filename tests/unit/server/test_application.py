@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from tests.fakes.asgi_client import Answer, call
+from tests.fakes.wire_client import Answer
 from tests.unit.server.conftest import (
     BASE,
     CHAT,
@@ -158,23 +158,6 @@ def test_a_client_that_leaves_in_its_body_is_not_answered(play: Play):
     play(scenario)
 
 
-def test_a_refused_body_is_read_to_its_end(play: Play):
-    # Closing on a client that is still sending would break its connection before it reads why.
-    async def scenario(world: World) -> None:
-        left = [b"x" * 60_000] * 5
-
-        async def receive() -> dict[str, object]:
-            return {"type": "http.request", "body": left.pop(), "more_body": bool(left)}
-
-        async def send(message: object) -> None:
-            assert not left
-
-        scope = {"type": "http", "method": "POST", "path": MESSAGES, "headers": []}
-        await world.application(scope, receive, send)
-
-    play(scenario)
-
-
 def test_routes_and_methods_that_are_not(play: Play):
     async def scenario(world: World) -> None:
         answer = await world.ask("/v1/nothing\udcff", prompt())
@@ -250,11 +233,11 @@ def test_headers_that_stand_twice(play: Play):
             ("x-request-id", "again"),
         ]
         body = json.dumps(prompt()).encode()
-        answer = await call(world.application, "POST", MESSAGES, body, headers=lines)
+        answer = await world.call("POST", MESSAGES, body, headers=lines)
         assert answer.status == 200
         assert check_ids(answer) != "mine"
         lines.append(("Authorization", "Bearer tb_nonsense"))
-        answer = await call(world.application, "POST", MESSAGES, body, headers=lines)
+        answer = await world.call("POST", MESSAGES, body, headers=lines)
         assert answer.status == 401
 
     play(scenario)
