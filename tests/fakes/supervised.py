@@ -2,7 +2,7 @@
 
 Prints a line once all workers are ready. `/` answers with the worker's process id; `/stream` sends
 it, and the end when the file named by the first argument is there. Modes (second argument): `slow`
-takes long to start, `broken` cannot start; the third argument is the number of workers.
+starts once it is told to stop, `broken` cannot start; the third argument is the number of workers.
 """
 
 import asyncio
@@ -20,6 +20,11 @@ from tollbridge.server.supervisor import Post, supervise
 STEP_S = 0.01
 
 
+def say(line: str) -> None:
+    """In one write: other processes write to the same pipe."""
+    os.write(sys.stdout.fileno(), f"{line}\n".encode())
+
+
 def main(go: Path, mode: str, workers: int, port: int) -> int:
     async def serve(request: Request, answer: Answer) -> None:
         answer.start(200, [])
@@ -34,9 +39,10 @@ def main(go: Path, mode: str, workers: int, port: int) -> int:
     async def work(post: Post) -> None:
         if mode == "broken":
             raise RuntimeError("this worker cannot start")
-        print(f"starting {os.getpid()}", flush=True)
-        while mode == "slow" and not go.exists():
-            await asyncio.sleep(STEP_S)
+        say(f"starting {os.getpid()}")
+        if mode == "slow":
+            await post.stop.wait()
+            say("told")
         site = Site(serve, clock, 1000)
         await site.listen(post.listening, lambda: Connection(site))
         post.ready()
@@ -45,14 +51,14 @@ def main(go: Path, mode: str, workers: int, port: int) -> int:
         while site.connections:
             await asyncio.sleep(STEP_S)
         await site.close()
-        print(f"ended {os.getpid()}", flush=True)
+        say(f"ended {os.getpid()}")
 
     return supervise(
         work,
         host="127.0.0.1",
         port=port,
         workers=workers,
-        announce=lambda: print("ready", flush=True),
+        announce=lambda: say("ready"),
     )
 
 

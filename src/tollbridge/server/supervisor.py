@@ -115,11 +115,11 @@ class _Supervisor:
             self._start(index)
         while self._running or self._restarts:
             readable, _, _ = select.select([woken, self._says_ready], [], [], self._patience_s())
-            if self._says_ready in readable:
-                self._note_ready()
             if woken in readable:
                 for heard in os.read(woken, 64):
                     self._hear(heard)
+            if self._says_ready in readable:
+                self._note_ready()
             self._bury()
             self._restart()
         return int(self._failed)

@@ -67,6 +67,7 @@ class Program:
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            bufsize=0,  # so that `select` sees what is there
             start_new_session=True,
         )
         self.hear(until)
@@ -195,7 +196,7 @@ def test_a_stop_finishes_a_stream_and_refuses_new_connections(program: Program):
 def test_a_stop_while_workers_are_starting(program: Program):
     program.start("slow", until="starting")
     program.signal(signal.SIGTERM)
-    program.go.touch()
+    program.hear("told")
     assert program.status() == 0
     assert "ready" not in program.said
 
