@@ -30,7 +30,7 @@ def main(go: Path, mode: str, workers: int, port: int) -> int:
         answer.start(200, [])
         if request.path == "/stream":
             answer.write(b"%d\n" % os.getpid())
-            while not go.exists():
+            while not go.exists():  # noqa: ASYNC110, ASYNC240 - a test polls
                 await asyncio.sleep(STEP_S)
             answer.finish(b"end")
         else:
@@ -48,7 +48,7 @@ def main(go: Path, mode: str, workers: int, port: int) -> int:
         post.ready()
         await post.stop.wait()
         site.refuse()
-        while site.connections:
+        while site.connections:  # noqa: ASYNC110 - a test polls
             await asyncio.sleep(STEP_S)
         await site.close()
         say(f"ended {os.getpid()}")

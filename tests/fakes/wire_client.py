@@ -180,7 +180,7 @@ class WireClient:
 
     async def ended(self) -> None:
         """Until the connection is closed and its last request is done with."""
-        while self.site.connections:
+        while self.site.connections:  # noqa: ASYNC110 - a test polls
             await asyncio.sleep(0)
 
 

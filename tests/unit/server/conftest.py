@@ -138,7 +138,9 @@ class World:
         method = method or ("POST" if raw else "GET")
         return await self.call(method, path, raw, headers=headers, **more)
 
-    async def call(self, method: str, path: str, body: bytes | Iterable[bytes], **more: Any) -> Answer:
+    async def call(
+        self, method: str, path: str, body: bytes | Iterable[bytes], **more: Any
+    ) -> Answer:
         """A request as it is."""
         limit = CONFIG.server.body_bytes_max
         serve = self.application.serve

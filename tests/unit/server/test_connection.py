@@ -42,7 +42,7 @@ class Echo:
 Scenario = Callable[[WireClient, Echo], Awaitable[None]]
 
 
-def connected(scenario: Scenario, patience: Patience = Patience()) -> None:
+def connected(scenario: Scenario, patience: Patience = Patience()) -> None:  # noqa: B008 - a tuple does not change
     async def whole() -> None:
         echo = Echo()
         client = WireClient(echo, patience=patience)
@@ -138,7 +138,9 @@ def test_too_many_pipelined_requests_are_refused():
 
 
 def test_upgrades_are_not_taken_up():
-    upgrading = b"POST / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: h2c\r\ncontent-length: 2\r\n\r\n"
+    upgrading = (
+        b"POST / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: h2c\r\ncontent-length: 2\r\n\r\n"
+    )
 
     async def scenario(client: WireClient, echo: Echo) -> None:
         client.send(upgrading + b"hi" + upgrading + b"ho")
@@ -316,12 +318,13 @@ def test_a_site_that_stops_ends_its_connections():
         b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * (HEADERS_MAX + 2) + b"\r\n",
         b"GET / HTTP/1.1\r\n" + b"".join(b"x%d: y\r\n" % n for n in range(1000)) + b"\r\n",
         b"POST / HTTP/1.1\r\nx: " + b"y" * 2 * HEAD_BYTES_MAX,
-        b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx: " + b"y" * 2 * HEAD_BYTES_MAX,
+        b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx: "
+        + b"y" * 2 * HEAD_BYTES_MAX,
     ],
 )
 def test_heads_and_trailers_have_bounds(head: bytes):
     async def answering(request: Request, answer: Answer) -> None:
-        with pytest.raises(Exception, match="head is longer"):
+        with pytest.raises(Exception, match="head is longer"):  # noqa: PT012 - two ways to fail
             if request.refusal is not None:
                 raise request.refusal
             await request.body()

@@ -68,7 +68,7 @@ def test_the_tick_tells_the_time_and_who_is_late():
         now = site.loop.time()
         late, soon, never = Member(site, now), Member(site, now + 0.002), Member(site)
         clock.now = Millis(86_400_000)
-        while not soon.told:
+        while not soon.told:  # noqa: ASYNC110 - a test polls
             await asyncio.sleep(0.001)
         assert (late.told, soon.told, never.told) == (["expire"], ["expire"], [])
         assert site.date_line == "date: Fri, 02 Jan 1970 00:00:00 GMT"
