@@ -33,6 +33,7 @@ MIRRORED = {
 """Packages whose modules may bear the name of a module elsewhere, each with the reason."""
 
 SHARED_NAMES = {
+    "connection": "server/connection is a client's, upstream/connection is a model server's",
     "relay": "app/relay moves bytes to the client, translate/relay turns events; one is the other's",
 }
 """Module names that stand twice outside those packages, each with the reason."""

@@ -9,11 +9,19 @@ import asyncio
 from collections import deque
 from math import inf
 from typing import cast
-from urllib.parse import unquote_to_bytes
 
 import httptools
 
 from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.server.head import (
+    NAMES,
+    NOWHERE,
+    head_size,
+    head_too_large,
+    malformed,
+    name_in_lower_case,
+    path_of,
+)
 from tollbridge.server.inbound import ClientGoneError, Request
 from tollbridge.server.outbound import Answer
 from tollbridge.server.site import Site
@@ -22,21 +30,6 @@ from tollbridge.units import BODY_BYTES_PER_S_MIN, HEAD_BYTES_MAX, HEADERS_MAX
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 PIPELINED_MAX = 64
 """Requests that may wait behind the one being served; browsers and SDKs send none ahead."""
-
-_NAMES_MAX = 1_000
-_NAME_BYTES_MAX = 64
-_names: dict[bytes, str] = {}
-"""Header names in lower case: the same few come with every request."""
-
-
-class _Nowhere(dict[str, str]):
-    """Where the trailers of a chunked body go: nothing here has a use for them."""
-
-    def __setitem__(self, name: str, value: str) -> None:
-        pass
-
-
-_NOWHERE = _Nowhere()
 
 
 class Connection(asyncio.Protocol):
@@ -107,10 +100,10 @@ class Connection(asyncio.Protocol):
                 self.data_received(rest)
         except httptools.HttpParserError as error:
             cause = error.__context__
-            self._refuse(cause if isinstance(cause, GatewayError) else _malformed(str(error)))
+            self._refuse(cause if isinstance(cause, GatewayError) else malformed(str(error)))
         else:
             if self._unframed > HEAD_BYTES_MAX:
-                self._refuse(_head_too_large())
+                self._refuse(head_too_large())
 
     def eof_received(self) -> None:
         """Called by the loop. A client that has stopped sending is not waited for: the loop closes
@@ -157,7 +150,7 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; those of one name are joined."""
-        key = _names.get(name) or _lower(name)
+        key = NAMES.get(name) or name_in_lower_case(name)
         headers = self._headers
         text = value.decode("latin-1")
         if key not in headers:
@@ -166,7 +159,7 @@ class Connection(asyncio.Protocol):
             self._repeated += 1
             headers[key] = f"{headers[key]},{text}"
         else:
-            raise _head_too_large()
+            raise head_too_large()
 
     def on_headers_complete(self) -> None:
         """The head is there: the request can be served while its body arrives."""
@@ -176,18 +169,18 @@ class Connection(asyncio.Protocol):
         version = parser.get_http_version()
         chunked = version == "1.1"
         if not chunked and version != "1.0":
-            raise _malformed(f"Version {version} is not spoken here")
+            raise malformed(f"Version {version} is not spoken here")
         if len(headers) + self._repeated > HEADERS_MAX:
-            raise _head_too_large()
+            raise head_too_large()
         # Cheap first: only when a body came along can the head be smaller than what has come.
-        if self._unframed > HEAD_BYTES_MAX and _size(self._url, headers) > HEAD_BYTES_MAX:
-            raise _head_too_large()
+        if self._unframed > HEAD_BYTES_MAX and head_size(self._url, headers) > HEAD_BYTES_MAX:
+            raise head_too_large()
         if len(self._waiting) >= PIPELINED_MAX:
-            raise _malformed(f"More than {PIPELINED_MAX} requests came before their answers")
+            raise malformed(f"More than {PIPELINED_MAX} requests came before their answers")
         invited = chunked and "expect" in headers and headers["expect"].lower() == "100-continue"
         request = self._receiving = Request(
             parser.get_method().decode("latin-1"),
-            _path(self._url, headers),
+            path_of(self._url, headers),
             headers,
             self._site.body_bytes_max,
             on_wanted=self._invite if invited else None,
@@ -196,7 +189,7 @@ class Connection(asyncio.Protocol):
         closing = invited or self._closes()
         answer = Answer(self, head_only=request.method == "HEAD", chunked=chunked, closing=closing)
         self._incoming = answer
-        self._headers = _NOWHERE
+        self._headers = NOWHERE
         self._unframed = 0
         if self._answer is None:
             self._serve(request, answer)
@@ -395,7 +388,7 @@ class Connection(asyncio.Protocol):
             receiving.fail(error)
         else:
             head = self._headers
-            request = Request("", _path(self._url, dict(head)), head, 0, refusal=error)
+            request = Request("", path_of(self._url, dict(head)), head, 0, refusal=error)
             request.end()
             answer = Answer(self, closing=True)
             if self._answer is None:
@@ -403,43 +396,3 @@ class Connection(asyncio.Protocol):
             else:
                 self._waiting.append((request, answer))
                 transport.pause_reading()
-
-
-def _lower(name: bytes) -> str:
-    key = name.lower().decode("latin-1")
-    if len(_names) < _NAMES_MAX and len(name) <= _NAME_BYTES_MAX:
-        _names[name] = key
-    return key
-
-
-def _path(url: bytes, headers: dict[str, str]) -> str:
-    """The path of a request's target. In absolute form the target names the host, too, and what
-    the header says is void (RFC 9112 section 3.2.2).
-    """
-    if not url.startswith(b"/"):
-        try:
-            parsed = httptools.parse_url(url)
-        except httptools.HttpParserInvalidURLError:
-            return ""
-        url = parsed.path or b"/"
-        if parsed.host:
-            headers["host"] = parsed.host.decode("latin-1")
-    path = url.partition(b"?")[0]
-    if b"%" in path:
-        path = unquote_to_bytes(path)
-    return path.decode("utf-8", "surrogateescape")
-
-
-def _size(url: bytes, headers: dict[str, str]) -> int:
-    return len(url) + sum(len(name) + len(value) for name, value in headers.items())
-
-
-def _malformed(why: str) -> GatewayError:
-    return GatewayError(ErrorCode.REQUEST_MALFORMED, f"This is not a request in HTTP/1.1: {why}.")
-
-
-def _head_too_large() -> GatewayError:
-    return GatewayError(
-        ErrorCode.HEAD_TOO_LARGE,
-        f"The request's head is longer than {HEAD_BYTES_MAX} bytes or {HEADERS_MAX} headers.",
-    )

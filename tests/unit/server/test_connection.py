@@ -54,27 +54,6 @@ def connected(scenario: Scenario, patience: Patience = Patience()) -> None:  # n
     asyncio.run(whole())
 
 
-@pytest.mark.parametrize(
-    ("target", "path", "host"),
-    [
-        (b"/a/b?c=/d", "/a/b", "h"),
-        (b"/%61%2F%E5%B7%A5", "/a/工", "h"),
-        (b"/%ff", "/\udcff", "h"),
-        (b"http://team.example.com:80/a?b", "/a", "team.example.com"),
-        (b"http://team.example.com", "/", "team.example.com"),
-        (b"*", "*", "h"),
-    ],
-)
-def test_targets(target: bytes, path: str, host: str):
-    async def scenario(client: WireClient, echo: Echo) -> None:
-        client.send(b"OPTIONS " + target + b" HTTP/1.1\r\nHost: h\r\n\r\n")
-        await asyncio.sleep(0)
-        (seen,) = echo.seen
-        assert (seen.path, seen.headers["host"]) == (path, host)
-
-    connected(scenario)
-
-
 def test_headers_of_one_name_are_joined_and_names_are_in_lower_case():
     async def scenario(client: WireClient, echo: Echo) -> None:
         lines = b"Anthropic-Beta: a,b\r\nX: \xe9\r\nanthropic-beta: c\r\nempty:\r\n"
@@ -83,21 +62,6 @@ def test_headers_of_one_name_are_joined_and_names_are_in_lower_case():
         assert echo.seen[0].headers == {"anthropic-beta": "a,b,c", "x": "é", "empty": ""}
 
     connected(scenario)
-
-
-def test_names_are_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "_names", {})
-    monkeypatch.setattr(module, "_NAMES_MAX", 2)
-
-    async def scenario(client: WireClient, echo: Echo) -> None:
-        long = b"L" * 100
-        for number, name in enumerate((long, b"A", b"B", b"C"), 1):
-            client.send(b"GET / HTTP/1.1\r\n" + name + b": 1\r\n\r\n")
-            await client.answer(number)
-            assert echo.seen[-1].headers == {name.decode().lower(): "1"}
-
-    connected(scenario)
-    assert module._names == {b"A": "a", b"B": "b"}
 
 
 def test_trailers_are_not_headers():

@@ -1,0 +1,67 @@
+"""What a head is made of: names, a target, a size; and what is told of one that is no head."""
+
+from urllib.parse import unquote_to_bytes
+
+import httptools
+
+from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.units import HEAD_BYTES_MAX, HEADERS_MAX
+
+_NAMES_MAX = 1_000
+_NAME_BYTES_MAX = 64
+NAMES: dict[bytes, str] = {}
+"""Header names in lower case: the same few come with every request."""
+
+
+class _Nowhere(dict[str, str]):
+    """Where the trailers of a chunked body go: nothing here has a use for them."""
+
+    def __setitem__(self, name: str, value: str) -> None:
+        pass
+
+
+NOWHERE = _Nowhere()
+
+
+def name_in_lower_case(name: bytes) -> str:
+    """And remember it, within bounds. Looking into `NAMES` first is cheaper than a call."""
+    key = name.lower().decode("latin-1")
+    if len(NAMES) < _NAMES_MAX and len(name) <= _NAME_BYTES_MAX:
+        NAMES[name] = key
+    return key
+
+
+def path_of(url: bytes, headers: dict[str, str]) -> str:
+    """The path of a request's target. In absolute form the target names the host, too, and what
+    the header says is void (RFC 9112 section 3.2.2).
+    """
+    if not url.startswith(b"/"):
+        try:
+            parsed = httptools.parse_url(url)
+        except httptools.HttpParserInvalidURLError:
+            return ""
+        url = parsed.path or b"/"
+        if parsed.host:
+            headers["host"] = parsed.host.decode("latin-1")
+    path = url.partition(b"?")[0]
+    if b"%" in path:
+        path = unquote_to_bytes(path)
+    return path.decode("utf-8", "surrogateescape")
+
+
+def head_size(url: bytes, headers: dict[str, str]) -> int:
+    """About as many bytes as it came in."""
+    return len(url) + sum(len(name) + len(value) for name, value in headers.items())
+
+
+def malformed(why: str) -> GatewayError:
+    """This cannot be served, whoever sent it."""
+    return GatewayError(ErrorCode.REQUEST_MALFORMED, f"This is not a request in HTTP/1.1: {why}.")
+
+
+def head_too_large() -> GatewayError:
+    """It is longer than anybody needs."""
+    return GatewayError(
+        ErrorCode.HEAD_TOO_LARGE,
+        f"The request's head is longer than {HEAD_BYTES_MAX} bytes or {HEADERS_MAX} headers.",
+    )
