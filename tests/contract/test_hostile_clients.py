@@ -159,9 +159,13 @@ def hostile(tmp_path: Path, scenario: Scenario, patience: Patience = Patience())
         port = listening.getsockname()[1]
         await site.listen(listening, lambda: Connection(site))
         edge = Edge(world, site, port)
-        await scenario(edge)
-        await edge.serves()
-        assert not world.observer.troubles
+        try:
+            await scenario(edge)
+            await edge.serves()
+            assert not world.observer.troubles
+        except BaseException:
+            await world.store.close("worker-1")  # its thread would keep a failed test from ending
+            raise
         site.refuse()
         await edge.until(lambda: not site.connections)
         await site.close()
@@ -199,7 +203,7 @@ def test_pipelined_requests_are_answered_in_order(tmp_path: Path):
         async with edge.peer() as peer:
             peer.send(HEALTH + post() + HEALTH + HEALTH)
             bodies = [(await peer.answer(number)).body for number in (1, 2, 3, 4)]
-            assert [b"ok" in body for body in bodies] == [True, False, True, True]
+            assert [b'"ok"' in body for body in bodies] == [True, False, True, True]
             assert b"message_stop" in bodies[1]
             peer.send(HEALTH)
             assert (await peer.answer(5)).status == 200

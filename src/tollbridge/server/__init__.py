@@ -1,1 +1,1 @@
-"""The data plane's edge: ASGI routes, credentials, streaming, problems."""
+"""The data plane's edge: HTTP/1.1, routes, credentials, streaming, problems."""
