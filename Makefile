@@ -1,7 +1,7 @@
 # Every target works on a fresh clone with Python >= 3.11, make, Node and npm; nothing asks anything.
 # Stamp files remember what is installed, so that a second run is instant.
 
-PYTHON ?= python3
+PYTHON ?= $(shell tools/find_python.sh)
 UV ?= uv
 ARGS ?=
 LOCK_FLAGS ?=

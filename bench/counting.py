@@ -51,7 +51,7 @@ def main() -> None:
         microseconds(what, lambda sent=sent: read_features(sent))
     calibration = Calibration()
     prompt = read_features(body(code * 700))
-    microseconds("estimate and bound", lambda: calibration.bound("m", prompt), 2_000)
+    microseconds("estimate", lambda: calibration.estimate("m", prompt), 2_000)
     reported = [10_000, 15_000]
 
     def lesson() -> None:

@@ -57,6 +57,29 @@ class Settings(NamedTuple):
     demo_pace_ms: float
 
 
+ENTROPY_BYTES = 4_096
+"""Drawn from the system at once: each draw is a system call."""
+
+GC_THRESHOLDS = (50_000, 20, 50)
+"""Objects of a request die by reference counts; the few cycles can wait."""
+
+
+class Entropy:
+    """Random bytes for secrets and ids; each is given out once."""
+
+    def __init__(self) -> None:
+        self._pool = b""
+        self._used = 0
+
+    def __call__(self, count: int) -> bytes:
+        """That many bytes."""
+        start, self._used = self._used, self._used + count
+        if self._used > len(self._pool):
+            self._pool = secrets.token_bytes(max(ENTROPY_BYTES, count))
+            start, self._used = 0, count
+        return self._pool[start : self._used]
+
+
 def clock() -> Millis:
     """Milliseconds since the epoch."""
     return Millis(time.time_ns() // 1_000_000)
@@ -163,7 +186,7 @@ def build_gateway(settings: Settings) -> Gateway:
         pulse=Pulse(store, settler, observer, worker_id, clock, alerter),
         settler=settler,
         clock=clock,
-        entropy=secrets.token_bytes,
+        entropy=Entropy(),
         seal_key=read_seal_key(config, settings.data),
         tokenizers={
             name: read_tokenizer(Path(model.tokenizer))
@@ -181,6 +204,7 @@ async def work(settings: Settings, post: Post) -> None:
     await gateway.pulse.start()
     site = Site(Application(gateway).serve, gateway.clock, settings.config.server.body_bytes_max)
     await site.listen(post.listening, lambda: Connection(site))
+    gc.set_threshold(*GC_THRESHOLDS)
     gc.collect()
     gc.freeze()  # what lives as long as the process need not be looked at again
     post.ready()

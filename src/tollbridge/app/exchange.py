@@ -18,7 +18,7 @@ plan decides what is next); it failed after that (the error travels inside the s
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tollbridge.access.keys import hash_key
 from tollbridge.app.admission import admission, identify, ledger_away, refused
@@ -51,8 +51,7 @@ PATHS: dict[Protocol, str] = {"messages": "/v1/messages", "chat": "/chat/complet
 """What is appended to an upstream's base URL."""
 
 
-@dataclass(frozen=True, slots=True)
-class Inbound:
+class Inbound(NamedTuple):
     """A client's request as the edge hands it over; its body has not been read yet."""
 
     request_id: RequestId
@@ -169,6 +168,7 @@ class Exchange:
         self._body = await inbound.body()
         ask = self._ask = read_ask(inbound.protocol, self._body, gateway.calibration)
         for _ in range(ADMIT_TRIES):
+            # The body may have taken a while to come.
             record = await identify(gateway.directory, key_hash, inbound.env_id, self._started_at)
             try:
                 model = gateway.catalog.resolve(inbound.group, ask.model, record.models_on)

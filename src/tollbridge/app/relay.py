@@ -66,7 +66,13 @@ class Relay:
         def take(data: bytes) -> bool:
             if tap is not None:
                 tap.feed(data)
-            self._deliver(stream, stream.feed(data))
+            out = stream.feed(data)
+            if self.delivered and stream.failure is None:
+                if out:
+                    client.write(out)
+                    self.beat = self._pulse.tick
+            else:
+                self._deliver(stream, out)
             return not (stream.finished or client.choked)
 
         while not stream.finished:

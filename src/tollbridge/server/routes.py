@@ -6,6 +6,7 @@ Messages clients disagree on whether their base URL ends in `/v1`, so both spell
 """
 
 import enum
+import functools
 import re
 from typing import NamedTuple
 
@@ -98,6 +99,11 @@ def route(method: str, path: str) -> Route:
     return place
 
 
+PATHS_KNOWN = 512
+"""Paths that were looked up are remembered: clients ask for the same few."""
+
+
+@functools.lru_cache(PATHS_KNOWN)
 def _find(path: str) -> tuple[Route, str] | None:
     # Receipts belong to the environment, not to a group.
     receipt = _RECEIPT.fullmatch(path)

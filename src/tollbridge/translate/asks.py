@@ -11,7 +11,7 @@ from msgspec import Meta, Raw, Struct
 
 from tollbridge.config import Protocol
 from tollbridge.translate.bridge import Ask
-from tollbridge.translate.calibration import UNTAUGHT, Calibration
+from tollbridge.translate.calibration import UNTAUGHT, Calibration, bound
 from tollbridge.translate.prompt_features import Features, read_features
 from tollbridge.wire.chat.fold import CHOICES_MAX
 from tollbridge.wire.codec import decode
@@ -75,6 +75,7 @@ def read_ask(protocol: Protocol, body: bytes, calibration: Calibration = UNTAUGH
     if protocol == "messages":
         asked = decode(body, _messages_decoder)
         prompt = read_features(body)
+        estimate = calibration.estimate(asked.model, prompt)
         return Ask(
             model=asked.model,
             stream=bool(asked.stream),
@@ -82,14 +83,15 @@ def read_ask(protocol: Protocol, body: bytes, calibration: Calibration = UNTAUGH
             thinking=asked.thinking is not None and asked.thinking.type in ANSWERING_THINKING,
             sampling=(asked.temperature, asked.top_p, asked.top_k) != (None, None, None),
             prompt=prompt,
-            input_estimate=calibration.estimate(asked.model, prompt),
-            input_bound=calibration.bound(asked.model, prompt),
+            input_estimate=estimate,
+            input_bound=bound(prompt, estimate),
         )
     chat = decode(body, _chat_decoder)
     prompt = read_features(body)
     options = chat.stream_options
     limits = [limit for limit in (chat.max_completion_tokens, chat.max_tokens) if limit]
     choices = chat.n or 1
+    estimate = calibration.estimate(chat.model, prompt)
     return Ask(
         model=chat.model,
         stream=bool(chat.stream),
@@ -98,8 +100,8 @@ def read_ask(protocol: Protocol, body: bytes, calibration: Calibration = UNTAUGH
         thinking=True,
         include_usage=options is not None and options.include_usage is True,
         prompt=prompt,
-        input_estimate=calibration.estimate(chat.model, prompt),
-        input_bound=calibration.bound(chat.model, prompt),
+        input_estimate=estimate,
+        input_bound=bound(prompt, estimate),
     )
 
 

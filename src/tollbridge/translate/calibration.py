@@ -82,12 +82,7 @@ class Calibration:
 
     def estimate(self, model: str, features: Features) -> int:
         """Expected tokens of a prompt; at least one."""
-        weights = self._filters.get(model, _FIRST).weights
-        return max(round(_dot(weights, _amounts(features))) + features.flat, 1)
-
-    def bound(self, model: str, features: Features) -> int:
-        """Tokens that a hold must cover: never below the estimate and a quarter of it."""
-        return max(features.bound, self.estimate(model, features) * 5 // 4)
+        return max(round(_expected(self._filters.get(model, _FIRST), features)) + features.flat, 1)
 
     def learn(self, model: str, features: Features, reported: int) -> None:
         """An upstream reported so many tokens for a prompt.
@@ -96,8 +91,7 @@ class Calibration:
         """
         if reported <= 0 or features.flat:
             return
-        amounts = _amounts(features)
-        guess = max(_dot(_FIRST.weights, amounts), 1.0)
+        guess = max(_expected(_FIRST, features), 1.0)
         if not guess / ABSURD < reported < guess * ABSURD:
             return
         found = self._filters.get(model)
@@ -105,6 +99,7 @@ class Calibration:
             if len(self._filters) >= MODELS_MAX:
                 self._filters.clear()
             found = self._filters[model] = _Filter()
+        amounts = (features.letters, features.marks, features.wide, features.other, 1)
         found.learn([amount / reported for amount in amounts])
 
 
@@ -112,8 +107,17 @@ UNTAUGHT = Calibration()
 """For where nothing is learned."""
 
 
-def _amounts(features: Features) -> list[float]:
-    return [features.letters, features.marks, features.wide, features.other, 1.0]
+def bound(features: Features, estimate: int) -> int:
+    """Tokens that a hold must cover: never below the estimate and a quarter of it."""
+    return max(features.bound, estimate * 5 // 4)
+
+
+def _expected(of: _Filter, features: Features) -> float:
+    letters, marks, wide, other, prompt = of.weights
+    amount = letters * features.letters + marks * features.marks + prompt
+    if features.wide or features.other:
+        amount += wide * features.wide + other * features.other
+    return amount
 
 
 def _dot(left: list[float], right: list[float]) -> float:

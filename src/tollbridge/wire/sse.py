@@ -38,6 +38,11 @@ class SSEDecoder:
         self._after_cr = False
         self._begun = False
 
+    @property
+    def holds(self) -> bool:
+        """Whether the beginning of an event, or of a line end, is waiting for its rest."""
+        return bool(self._buffer) or self._after_cr
+
     def feed(self, data: bytes) -> list[SSEEvent]:
         """The events that `data` completes.
 

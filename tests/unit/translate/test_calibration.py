@@ -86,7 +86,7 @@ def test_whatever_is_reported_weights_stay_in_bounds(lessons: list[tuple[Feature
     for found in calibration._filters.values():
         assert all(k.least <= w <= k.most for k, w in zip(KINDS, found.weights, strict=True))
         assert all(found.covariance[at][at] > 0 for at in range(len(KINDS)))
-    assert calibration.bound("m", PROSE) >= max(PROSE.bound, estimate)
+    assert bound(PROSE, estimate) >= max(PROSE.bound, estimate)
 
 
 @given(st.binary(max_size=300))
@@ -95,4 +95,5 @@ def test_a_taught_bound_never_falls_below_the_untaught_one(body: bytes):
     for _ in range(5):
         calibration.learn("m", PROSE, 600)
     prompt = read_features(body)
-    assert calibration.bound("m", prompt) >= UNTAUGHT.bound("m", prompt) > 0
+    taught, untaught = calibration.estimate("m", prompt), UNTAUGHT.estimate("m", prompt)
+    assert bound(prompt, max(taught, untaught)) >= bound(prompt, untaught) >= prompt.bound > 0

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tollbridge.translate.calibration import UNTAUGHT
+from tollbridge.translate.calibration import UNTAUGHT, bound
 from tollbridge.translate.prompt_features import (
     IMAGE_TOKENS_BOUND,
     IMAGE_TOKENS_EXPECTED,
@@ -16,7 +16,7 @@ from tollbridge.translate.prompt_features import (
 
 def estimate_prompt(body: bytes) -> tuple[int, int]:
     features = read_features(body)
-    return UNTAUGHT.estimate("m", features), UNTAUGHT.bound("m", features)
+    return UNTAUGHT.estimate("m", features), bound(features, UNTAUGHT.estimate("m", features))
 
 
 def image_body(size: int) -> bytes:
