@@ -3,6 +3,7 @@
 from tollbridge.errors import GatewayError
 from tollbridge.translate.counting import count_text, messages_usage
 from tollbridge.translate.failures import stream_error
+from tollbridge.translate.text_frames import Taken
 from tollbridge.usage import TokenUsage
 from tollbridge.wire.codec import encode
 from tollbridge.wire.messages.responses import StopDetails, StopReason
@@ -23,7 +24,7 @@ class EventWriter:
     block began.
     """
 
-    __slots__ = ("_bytes", "_chars", "_out", "_prefix", "begun", "index")
+    __slots__ = ("_bytes", "_chars", "_out", "_prefix", "begun", "index", "said")
 
     def __init__(self) -> None:
         self.begun = False
@@ -34,6 +35,8 @@ class EventWriter:
         self._prefix = b""
         self._chars = 0
         self._bytes = 0
+        self.said: str | None = None
+        """What was counted since this was last set to None; empty if that was several texts."""
 
     @property
     def counted(self) -> int:
@@ -75,9 +78,25 @@ class EventWriter:
 
     def count(self, text: str) -> None:
         """Count what was generated, shown or not."""
+        self.said = text if self.said is None else ""
         chars = len(text)
         self._chars += chars
         self._bytes += chars if text.isascii() else len(text.encode())
+
+    def mark(self) -> int:
+        """Where `since` may begin; what is said is noted anew."""
+        self.said = None
+        return len(self._out)
+
+    def since(self, mark: int) -> bytes:
+        """The events since then, which are not drained by this."""
+        return b"".join(self._out[mark:])
+
+    def write_taken(self, taken: Taken) -> None:
+        """Events that are known to become others."""
+        self._chars += len(taken.text)
+        self._bytes += taken.utf8
+        self._out.append(taken.sent)
 
     def sign(self, signature: str) -> None:
         """The signature of the open thinking block."""

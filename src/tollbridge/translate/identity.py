@@ -4,8 +4,6 @@ What it must change it changes member by member: the model's name, a limit above
 and on Messages thinking that the client did not ask for.
 """
 
-import re
-
 import msgspec
 from msgspec import Raw, Struct
 
@@ -190,12 +188,6 @@ class _Event(Struct, gc=False):
 
 _event_decoder = msgspec.json.Decoder(_Event)
 
-_PLAIN = re.compile(
-    rb'event: content_block_delta\ndata: \{"type": ?"content_block_delta", ?"index": ?\d+, ?'
-    rb'"delta": ?\{"type": ?"text_delta", ?"text": ?"([^"\\\x00-\x1f]*)"\} ?\}\n\n'
-)
-"""One event of text, as the vendor's own servers write a thousand of them."""
-
 
 class MessagesRelay(Relay):
     """A Messages stream on its way to a Messages client."""
@@ -211,19 +203,6 @@ class MessagesRelay(Relay):
         """The index of the last block left out."""
         self._thinking = KeptThinking()
         """What was left out, for the next request."""
-
-    def feed(self, data: bytes) -> bytes:
-        """See `StreamBridge`. Text without escapes needs no decoding to be counted."""
-        if not (self._hidden or self.finished or self.failure or self._decoder.holds):
-            plain = _PLAIN.fullmatch(data)
-            if plain is not None:
-                text = plain[1]
-                size = len(text)
-                if text.isascii():
-                    self._chars += size
-                    self._utf8 += size
-                    return data
-        return super().feed(data)
 
     def _block(self, block: bytes) -> bytes:
         sse = parse_block(block)

@@ -7,6 +7,7 @@ from msgspec import Raw
 
 from tollbridge.errors import GatewayError
 from tollbridge.translate.counting import count_text, messages_usage
+from tollbridge.translate.text_frames import Taken
 from tollbridge.usage import TokenUsage
 from tollbridge.wire.codec import encode
 from tollbridge.wire.messages.requests import Block
@@ -19,6 +20,17 @@ class Writer(Protocol):
     """Where a translated answer goes, content block by content block."""
 
     begun: bool
+    said: str | None
+    """What was counted since the last `mark`, if that was one text; empty if several."""
+
+    def mark(self) -> int:
+        """Where `since` may begin."""
+
+    def since(self, mark: int) -> bytes:
+        """What was written since then, for `text_frames` to learn from."""
+
+    def write_taken(self, taken: Taken) -> None:
+        """Texts that were recognised."""
 
     @property
     def counted(self) -> int:
@@ -60,6 +72,7 @@ class MessageCollector:
 
     def __init__(self) -> None:
         self.begun = False
+        self.said: str | None = None
         self.message = Message(id="", model="", usage=messages_usage(TokenUsage()))
         self._block = Block(type="")
         self._pieces: list[str] = []
@@ -87,8 +100,22 @@ class MessageCollector:
         self.count(fragment)
         self._pieces.append(fragment)
 
+    def mark(self) -> int:
+        """What is said is noted anew."""
+        self.said = None
+        return len(self._pieces)
+
+    def since(self, mark: int) -> bytes:
+        """The one piece that was written, as it would stand in an event."""
+        return b"".join(b'"%b"' % piece.encode() for piece in self._pieces[mark:])
+
+    def write_taken(self, taken: Taken) -> None:
+        """Add to the open block."""
+        self.write(taken.text)
+
     def count(self, text: str) -> None:
         """Count what was generated."""
+        self.said = text if self.said is None else ""
         self._chars += len(text)
         self._bytes += len(text.encode())
 

@@ -4,15 +4,14 @@ A stream ends once: in its terminal event, in an error that the upstream told, o
 says that the upstream broke off. After that nothing is sent any more.
 """
 
-from collections.abc import Sequence
-
 from tollbridge.config import Protocol
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.bridge import Ask, Identity, Kept
 from tollbridge.translate.counting import count_text
 from tollbridge.translate.failures import stream_error
+from tollbridge.translate.text_frames import MANY, TextFrames
 from tollbridge.usage import TokenUsage
-from tollbridge.wire.sse import COMMENT_HEARTBEAT, SSEDecoder, encode_event
+from tollbridge.wire.sse import BOUNDARY, COMMENT_HEARTBEAT, SSEDecoder, encode_event
 
 PING = encode_event("ping", b'{"type": "ping"}')
 
@@ -24,14 +23,17 @@ class Relay:
     """The protocol in which errors and heartbeats are told."""
 
     __slots__ = (
-        "_ask", "_chars", "_decoder", "_identity", "_utf8", "failure", "finished", "kept",
-        "stopped_early", "usage",
+        "_ask", "_chars", "_decoder", "_frames", "_identity", "_said", "_utf8", "failure",
+        "finished", "kept", "stopped_early", "usage",
     )  # fmt: skip
 
     def __init__(self, ask: Ask, identity: Identity) -> None:
         self._ask = ask
         self._identity = identity
         self._decoder = SSEDecoder()
+        self._frames = TextFrames()
+        self._said: str | None = None
+        """The text of the event at hand, if that is all there is to it."""
         self._chars = 0
         self._utf8 = 0
         self.usage: TokenUsage | None = None
@@ -47,6 +49,14 @@ class Relay:
 
     def feed(self, data: bytes) -> bytes:
         """Take upstream bytes as they arrive, give the client's for each event they complete."""
+        if self._frames.ready and not self._decoder.holds:
+            taken = self._take_texts(data)
+            if taken is not None:
+                sent, rest = taken
+                return sent + self._feed(rest) if rest else sent
+        return self._feed(data)
+
+    def _feed(self, data: bytes) -> bytes:
         try:
             blocks = self._decoder.blocks(data)
         except GatewayError as error:
@@ -78,18 +88,46 @@ class Relay:
         """A `ping` event on Messages, a comment on Chat (protocol notes C.9.6)."""
         return PING if self.client == "messages" else COMMENT_HEARTBEAT
 
-    def _relay(self, blocks: Sequence[bytes]) -> bytes:
-        sent = b""
-        for block in blocks:
-            if self.finished or self.failure:
-                break
+    def _relay(self, blocks: list[bytes]) -> bytes:
+        sent: list[bytes] = []
+        frames = self._frames
+        blocks.reverse()
+        while blocks and not (self.finished or self.failure):
+            block = blocks.pop()
+            self._listen()
             try:
-                sent += self._block(block)
+                told = self._block(block)
             except GatewayError as error:
-                sent += self.fail(error)
-        return sent
+                told = self.fail(error)
+            sent.append(told)
+            if not self._said:
+                frames.forget()
+                continue
+            frames.show(block, self._said, told)
+            if frames.ready and len(blocks) >= MANY:
+                blocks.reverse()
+                taken = self._take_texts(BOUNDARY.join(blocks) + BOUNDARY)
+                if taken is not None:
+                    sent.append(taken[0])
+                    blocks = taken[1].split(BOUNDARY)[:-1]
+                blocks.reverse()
+        return b"".join(sent)
+
+    def _listen(self) -> None:
+        """An event begins, and nothing of it has been counted."""
+        self._said = None
+
+    def _take_texts(self, data: bytes) -> tuple[bytes, bytes] | None:
+        """What becomes of the texts that `data` begins with, and the rest of it."""
+        taken = self._frames.take(data)
+        if taken is None:
+            return None
+        self._chars += len(taken.text)
+        self._utf8 += taken.utf8
+        return taken.sent, taken.rest
 
     def _count(self, text: str) -> None:
+        self._said = text if self._said is None else ""
         size = len(text)
         self._chars += size
         self._utf8 += size if text.isascii() else len(text.encode())

@@ -174,6 +174,7 @@ class ChatStream(Relay):
         block.silent = False
         if block.kept is not None:
             block.kept.append(text)
+            self._said = ""  # each has to be seen
         if not block.prefix:
             return b""
         if self._role:

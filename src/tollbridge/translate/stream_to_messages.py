@@ -20,6 +20,7 @@ from tollbridge.translate.open_calls import OpenCall, OpenCalls
 from tollbridge.translate.signatures import client_tool_id, sign_thinking
 from tollbridge.translate.stop_matcher import StopMatcher
 from tollbridge.translate.stops import finish_word, stop_reason
+from tollbridge.translate.text_frames import MANY, TextFrames
 from tollbridge.translate.think_tags import ThinkTags
 from tollbridge.translate.tool_names import ToolNames
 from tollbridge.translate.unknown_names import UnknownNames
@@ -28,7 +29,7 @@ from tollbridge.wire.chat.chunks import ChunkChoice, ChunkDelta
 from tollbridge.wire.chat.requests import ReasoningDetail, ToolCall
 from tollbridge.wire.chat.responses import ChatUsage, FinishReason
 from tollbridge.wire.codec import encode
-from tollbridge.wire.sse import DONE, SSEDecoder, parse_block
+from tollbridge.wire.sse import BOUNDARY, DONE, SSEDecoder, parse_block
 
 _TEXT_BLOCK = b'{"type":"text","text":""}'
 _TEXT_DELTA = b'"delta":{"type":"text_delta","text":'
@@ -68,6 +69,7 @@ class StreamToMessages:
         self.kept: Kept | None = None
         self._answer = answer
         self._sse = SSEDecoder()
+        self._frames = TextFrames()
         self._writer = writer or EventWriter()
         self._ended = False
         self._open = Open.NOTHING
@@ -94,6 +96,10 @@ class StreamToMessages:
         """Take upstream bytes, give events; `message_start` comes with the first event."""
         if self._ended:
             return b""
+        if self._frames.ready and not self._sse.holds:
+            data = self._take_texts(data)
+            if not data:
+                return self._writer.drain()
         try:
             blocks = self._sse.blocks(data)
             self._take(blocks)
@@ -158,23 +164,47 @@ class StreamToMessages:
                     self._take_usage(choice.usage)
 
     def _take(self, blocks: list[bytes]) -> None:
-        for block in blocks:
-            name: str | None = None
-            if block.startswith(b"data: {") and b"\n" not in block:
-                data = block[6:]
-            elif event := parse_block(block):
-                name, data = event
-                if data.startswith(DONE):
-                    self._end(done=True)
-                    return
-            else:
-                continue
-            chunk = read_chunk(data, self._answer.unknown)
-            if name == "error":
-                raise failure_from_event(None, "")
-            self.take_chunk(chunk)
+        frames, writer = self._frames, self._writer
+        for at, block in enumerate(blocks):
+            mark = writer.mark()
+            self._take_block(block)
             if self._ended:
                 return
+            if self._stops is not None or self._tags is not None or not writer.said:
+                frames.forget()
+                continue
+            frames.show(block, writer.said, writer.since(mark))
+            if frames.ready and len(blocks) - at > MANY:
+                self._take(
+                    self._take_texts(BOUNDARY.join(blocks[at + 1 :]) + BOUNDARY).split(BOUNDARY)[
+                        :-1
+                    ]
+                )
+                return
+
+    def _take_texts(self, data: bytes) -> bytes:
+        """Write what becomes of the texts that `data` begins with; the rest of it."""
+        taken = self._frames.take(data)
+        if taken is None:
+            return data
+        self._writer.write_taken(taken)
+        return taken.rest
+
+    def _take_block(self, block: bytes) -> None:
+        name: str | None = None
+        if block.startswith(b"data: {") and b"\n" not in block:
+            data = block[6:]
+        elif event := parse_block(block):
+            name, data = event
+            if data.startswith(DONE):
+                self._end(done=True)
+                return
+        else:
+            return
+        chunk = read_chunk(data, self._answer.unknown)
+        if name == "error":
+            raise failure_from_event(None, "")
+        self.take_chunk(chunk)
 
     def _begin(self) -> None:
         """`message_start`, with the prompt's tokens as far as they are known."""

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tollbridge.translate.calibration import KINDS, MODELS_MAX, UNTAUGHT, Calibration
+from tollbridge.translate.calibration import KINDS, MODELS_MAX, UNTAUGHT, Calibration, bound
 from tollbridge.translate.prompt_features import Features, read_features
 
 PROSE = Features(4_000, 600, 0, 0, 0, 3_000)

@@ -1,0 +1,102 @@
+"""What an event of text becomes, learned from two of them, for the thousand that follow.
+
+In the middle of an answer one event differs from the next in nothing but its text, and so does what
+the client gets for it. Two events in a row that were translated in full show what stands before and
+after the text on both sides; those that look the same are then taken by their bytes, many at once.
+A text that JSON would escape, and any other event, goes the long way and ends what was learned.
+"""
+
+from typing import NamedTuple
+
+from tollbridge.wire.sse import BOUNDARY
+
+MANY = 4
+"""So many events that came together are worth taking by their bytes."""
+
+
+class Taken(NamedTuple):
+    """Events that were recognised."""
+
+    sent: bytes
+    """What the client gets for them."""
+    text: str
+    """What they say together."""
+    utf8: int
+    """The length of that in bytes."""
+    rest: bytes
+    """What follows the last of them."""
+
+
+class _Frame(NamedTuple):
+    """What surrounds a text."""
+
+    before: bytes
+    after: bytes
+
+
+class TextFrames:
+    """The frames of one stream. Only events that do nothing but add to one text may be shown."""
+
+    __slots__ = ("_between", "_client", "_client_between", "_same", "_seen", "_upstream", "ready")
+
+    def __init__(self) -> None:
+        self.ready = False
+        """Whether `take` may recognise something."""
+        self._seen: tuple[_Frame, _Frame] | None = None
+        """Of the last event that was shown."""
+        self._upstream = self._client = _Frame(b"", b"")
+        self._between = self._client_between = b""
+        self._same = False
+        """The client gets what the upstream sent."""
+
+    def show(self, block: bytes, text: str, sent: bytes) -> None:
+        """An event (without its blank line), its text, and all that the client got for it."""
+        seen, self._seen = self._seen, None
+        if not text.isprintable():
+            return
+        quoted = b'"%b"' % text.encode()
+        upstream, client = _frame(block + BOUNDARY, quoted), _frame(sent, quoted)
+        if upstream is None or client is None:
+            return
+        self._seen = (upstream, client)
+        if seen == self._seen:
+            self.ready = True
+            self._upstream, self._client = upstream, client
+            self._same = upstream == client
+            self._between = upstream.after + upstream.before
+            self._client_between = client.after + client.before
+
+    def forget(self) -> None:
+        """An event of another kind has come: what follows it may be told in another way."""
+        self.ready = False
+        self._seen = None
+
+    def take(self, data: bytes) -> Taken | None:
+        """The events at the beginning of `data` that only differ in their text; None: not one."""
+        before, after = self._upstream
+        start, end = len(before), data.rfind(after)
+        if end <= start or not data.startswith(before):
+            return None
+        texts = data[start:end].split(self._between)
+        joined = texts[0] if len(texts) == 1 else b"".join(texts)
+        try:
+            text = joined.decode()
+        except UnicodeDecodeError:
+            return None
+        if '"' in text or "\\" in text or not text.isprintable() or b"" in texts:
+            return None
+        end += len(after)
+        if self._same:
+            sent = data[:end]
+        else:
+            before, after = self._client
+            sent = b"%b%b%b" % (before, self._client_between.join(texts), after)
+        return Taken(sent, text, len(joined), data[end:])
+
+
+def _frame(event: bytes, quoted: bytes) -> _Frame | None:
+    """Around the only place where the text stands; None if that is not plain to see."""
+    before, found, after = event.partition(quoted)
+    if not found or quoted in after:
+        return None
+    return _Frame(before + b'"', b'"' + after)

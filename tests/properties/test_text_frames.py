@@ -1,0 +1,93 @@
+"""Events that are taken by their bytes become what they would have become in full."""
+
+import itertools
+import json
+from unittest import mock
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.fakes.bodies import message_end, message_start
+
+from tollbridge.translate.asks import read_ask
+from tollbridge.translate.bridge import Identity, StreamBridge, UpstreamTerms
+from tollbridge.translate.pairs import open_bridge
+from tollbridge.translate.text_frames import TextFrames
+
+IDENTITY = Identity("req_1", "abc", 1_800_000_000, b"key")
+PLAIN = st.text(st.sampled_from("abc de,.工é"), min_size=1, max_size=6)
+TEXTS = st.lists(PLAIN | st.text(max_size=6), max_size=30)
+
+
+def ask_body(client: str) -> bytes:
+    body = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "Hello"}]}
+    return json.dumps(body | ({"max_tokens": 99} if client == "messages" else {})).encode()
+
+
+def sse(event: dict[str, object], name: str = "") -> bytes:
+    head = f"event: {name}\n" if name else ""
+    return f"{head}data: {json.dumps(event, ensure_ascii=False)}\n\n".encode()
+
+
+def upstream_bytes(protocol: str, texts: list[str]) -> bytes:
+    if protocol == "chat":
+        frame = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+        chunks = [{"delta": {"content": text}, "finish_reason": None} for text in texts]
+        chunks = [{"delta": {"role": "assistant", "content": ""}}, *chunks]
+        chunks.append({"delta": {}, "finish_reason": "stop"})
+        events = [sse({**frame, "choices": [{"index": 0, **chunk}]}) for chunk in chunks]
+        return b"".join(events) + b"data: [DONE]\n\n"
+    deltas = [
+        sse(
+            {
+                "type": "content_block_delta",
+                "index": 0,
+                "delta": {"type": "text_delta", "text": text},
+            },
+            "content_block_delta",
+        )
+        for text in texts
+    ]
+    return message_start() + b"".join(deltas) + message_end(7)
+
+
+def open_stream(client: str, upstream: str) -> StreamBridge:
+    body = ask_body(client)
+    bridge = open_bridge(client, upstream, read_ask(client, body), body, IDENTITY)
+    bridge.request(UpstreamTerms("m", "generic", 99))
+    return bridge.stream()
+
+
+def play(stream: StreamBridge, data: bytes, cuts: list[int]) -> tuple[bytes, int, bool]:
+    edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+    sent = b"".join(stream.feed(data[a:b]) for a, b in itertools.pairwise(edges))
+    return sent + stream.close(), stream.counted_output, stream.finished
+
+
+@pytest.mark.parametrize("client", ["messages", "chat"])
+@pytest.mark.parametrize("upstream", ["messages", "chat"])
+@given(texts=TEXTS, cuts=st.lists(st.integers(0, 10_000), max_size=12))
+def test_the_short_way_leads_to_the_same_place(
+    client: str, upstream: str, texts: list[str], cuts: list[int]
+):
+    data = upstream_bytes(upstream, texts)
+    with mock.patch.object(TextFrames, "take", return_value=None):
+        expected = play(open_stream(client, upstream), data, cuts)
+    assert play(open_stream(client, upstream), data, cuts) == expected
+
+
+@pytest.mark.parametrize("client", ["messages", "chat"])
+@pytest.mark.parametrize("upstream", ["messages", "chat"])
+def test_a_long_answer_is_taken_by_its_bytes(client: str, upstream: str):
+    taken: list[int] = []
+    real = TextFrames.take
+
+    def counting(self: TextFrames, data: bytes):
+        found = real(self, data)
+        taken.append(0 if found is None else len(found.text))
+        return found
+
+    words = [f"word{index} " for index in range(100)]
+    with mock.patch.object(TextFrames, "take", counting):
+        play(open_stream(client, upstream), upstream_bytes(upstream, words), [])
+    assert sum(taken) > 0.9 * sum(map(len, words))

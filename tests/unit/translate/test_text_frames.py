@@ -1,0 +1,71 @@
+import pytest
+
+from tollbridge.translate.text_frames import TextFrames
+
+
+def event(text: str, tail: str = "") -> bytes:
+    return b'data: {"delta":{"text":"%b"}%b}' % (text.encode(), tail.encode())
+
+
+def told(text: str) -> bytes:
+    return b'event: x\ndata: {"content":"%b"}\n\n' % text.encode()
+
+
+def taught() -> TextFrames:
+    frames = TextFrames()
+    for text in ("Hello", " world"):
+        assert not frames.ready
+        frames.show(event(text), text, told(text))
+    assert frames.ready
+    return frames
+
+
+@pytest.mark.parametrize("texts", [["a"], ["a", " b", "工具"], ["x"] * 500])
+def test_what_looks_the_same_is_taken_whole(texts: list[str]):
+    data = b"".join(event(text) + b"\n\n" for text in texts)
+    taken = taught().take(data + b"data: more")
+    assert taken is not None
+    assert taken.sent == b"".join(map(told, texts))
+    assert taken.text == "".join(texts)
+    assert taken.utf8 == len("".join(texts).encode())
+    assert taken.rest == b"data: more"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        event('quo\\"te'),
+        event("esc\\n"),
+        event(""),
+        event("tab\t"),
+        b'data: {"delta":{"text":"\xff"}}',
+        event("a", ',"usage":1'),
+        event("a")[:-3],
+        b"",
+        event("a") + b"\n\n" + event("b", ',"more":1') + b"\n\n" + event("c"),
+        event("a") + b"\n\n: ping\n\n" + event("c"),
+    ],
+)
+def test_what_does_not_goes_the_long_way(data: bytes):
+    assert taught().take(data + b"\n\n") is None
+
+
+def test_two_in_a_row_must_agree():
+    frames = TextFrames()
+    frames.show(event("a"), "a", b'data: {"role":"assistant","content":"a"}\n\n')
+    frames.show(event("b"), "b", told("b"))
+    assert not frames.ready, "the first bore a role"
+    frames.show(event("c"), "c", told("c"))
+    assert frames.ready
+    frames.forget()
+    assert not frames.ready
+
+
+@pytest.mark.parametrize("text", ["data", "a\n", "text"])
+def test_a_text_whose_place_is_not_plain_teaches_nothing(text: str):
+    frames = TextFrames()
+    for _ in range(3):
+        frames.show(
+            b'data: {"kind":"data","delta":{"text":"%b"}}' % text.encode(), text, told(text)
+        )
+    assert not frames.ready
