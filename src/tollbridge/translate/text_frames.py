@@ -51,7 +51,8 @@ class TextFrames:
 
     def show(self, block: bytes, text: str, sent: bytes) -> None:
         """An event (without its blank line), its text, and all that the client got for it."""
-        seen, self._seen = self._seen, None
+        seen = self._seen
+        self.forget()
         if not text.isprintable():
             return
         quoted = b'"%b"' % text.encode()
@@ -59,8 +60,8 @@ class TextFrames:
         if upstream is None or client is None:
             return
         self._seen = (upstream, client)
-        if seen == self._seen:
-            self.ready = True
+        self.ready = seen == self._seen
+        if self.ready:
             self._upstream, self._client = upstream, client
             self._same = upstream == client
             self._between = upstream.after + upstream.before

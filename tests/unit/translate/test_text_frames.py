@@ -61,6 +61,12 @@ def test_two_in_a_row_must_agree():
     assert not frames.ready
 
 
+def test_an_event_that_is_told_otherwise_ends_what_was_learned():
+    frames = taught()
+    frames.show(event("a"), "a", b"event: stop\n\n" + told("a"))
+    assert not frames.ready
+
+
 @pytest.mark.parametrize("text", ["data", "a\n", "text"])
 def test_a_text_whose_place_is_not_plain_teaches_nothing(text: str):
     frames = TextFrames()
