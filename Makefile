@@ -37,7 +37,7 @@ check: .venv/.dev
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m pytest -n 2 -m "not slow" tests/unit tests/style tests/docs tests/golden tests/regressions tests/ledger_tables
+	$(BIN)/python -m pytest -n 2 -m "not slow" tests/unit tests/style tests/docs tests/golden tests/regressions tests/ledger_tables tests/bench
 
 test: .venv/.dev .test-env/anthropic-previous/.done .test-env/openai-previous/.done node-packages \
 		postgres-server

@@ -47,7 +47,7 @@ def _times_below(target: str) -> Measure:
     return measure
 
 
-def _added(figure: str, target: str = GATEWAY) -> Measure:
+def added(figure: str, target: str = GATEWAY) -> Measure:
     """What a target adds to a figure of nothing in between."""
 
     def measure(results: Results, load: str, pair: str) -> float | None:
@@ -60,8 +60,8 @@ def _added(figure: str, target: str = GATEWAY) -> Measure:
 
 def _added_delay_ratio(results: Results, load: str, pair: str) -> float | None:
     """The 99th percentile of the delay of chunks that is added, as a multiple of nginx's."""
-    own = _added("delay_p99_ms")(results, load, pair)
-    other = _added("delay_p99_ms", "nginx")(results, load, client_of(pair))
+    own = added("delay_p99_ms")(results, load, pair)
+    other = added("delay_p99_ms", "nginx")(results, load, client_of(pair))
     if own is None or other is None:
         return None
     return max(own, DELAY_FLOOR_MS) / max(other, DELAY_FLOOR_MS)
@@ -127,7 +127,7 @@ BARS = (
     Bar("1 MB bodies", PASSING + "CPU at most 2 x Caddy's", "body-1m", PASSED,
         _cpu_ratio("caddy"), 2.0),
     Bar("one connection, no load", "first token at most 1 ms later than direct, median",
-        "first-token", PASSED + TRANSLATED, _added("first_word_p50_ms"), 1.0, unit="ms"),
+        "first-token", PASSED + TRANSLATED, added("first_word_p50_ms"), 1.0, unit="ms"),
     Bar("start", "listening within 1 s", ONE_SHOT, PASSED, _figure("start_s"), 1.0, unit="s"),
     Bar("idle", "at most 80 MB with one worker", ONE_SHOT, PASSED, _figure("idle_mb"), 80,
         unit="MB"),

@@ -22,9 +22,9 @@ from bench.gateway.client import (
     request_for,
 )
 from bench.gateway.replies import Protocol
+from bench.gateway.results import Figures
 from bench.gateway.targets import Running
 
-Figures = dict[str, float]
 Kind = Literal["repeat", "paced", "overload", "single"]
 
 STARTS_PER_S = 750
@@ -34,6 +34,10 @@ BROKEN_MAX = 0.01
 """Of paced streams: with more of them lost there is nothing to say about the others."""
 SLACK_S = 1.0
 POLL_S = 0.05
+WARM_UP = 3
+"""Answers on each connection that do not count."""
+STREAMS_WEIGHED_MIN = 1_000
+"""Fewer do not stand out of a process's own memory."""
 SINGLE_CHUNKS, SINGLE_PACE_MS = 3, 5
 """The first word comes alone: a gateway that waits for more is found out."""
 CONNECTS_AT_ONCE = 200
@@ -145,7 +149,8 @@ async def _repeat(
     opened: list[Connection], tally: Tally, running: Running, seconds: float, load: Load
 ) -> Figures:
     """Ask again and again on every connection."""
-    await asyncio.gather(*(connection.ask() for connection in opened))
+    for _ in range(WARM_UP):
+        await asyncio.gather(*(connection.ask() for connection in opened))
     tally.clear()
     began, cpu_before = time.monotonic(), running.cpu_s()
     until = began + seconds
@@ -166,7 +171,7 @@ async def _repeat(
 
 async def _one_by_one(connection: Connection, tally: Tally, count: int) -> Figures:
     """Time to the first word of an answer that nothing else competes with."""
-    for _ in range(5):
+    for _ in range(WARM_UP):
         await connection.ask()
     tally.clear()
     for _ in range(count):
@@ -197,7 +202,9 @@ async def _paced(
     tally.sampling = False
     cpu_spent, words = running.cpu_s(pids) - cpu_before, tally.words - words_before
     spent = time.monotonic() - began
-    open_kb = running.memory_kb()
+    weight = {}
+    if running.pid and len(opened) >= STREAMS_WEIGHED_MIN:
+        weight["stream_kb"] = (running.memory_kb() - idle_kb) * 1.024 / len(opened)
     ended_early = tally.answers > 0 or together.done()
     problems = [problem for problem in await together if problem is not None]
     if len(problems) > BROKEN_MAX * len(opened):
@@ -209,7 +216,7 @@ async def _paced(
         "cpu_us": cpu_spent / words * 1e6,
         "rate": words / spent,
         "complete": tally.answers / len(opened),
-        "stream_kb": (open_kb - idle_kb) * 1.024 / len(opened),
+        **weight,
         **_spread("delay", tally.delays_us, 1e-3),
         **_spread("first_word", tally.first_word_s, 1e3),
     }

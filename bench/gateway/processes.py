@@ -58,20 +58,22 @@ def _stat(pid: int) -> list[str]:
 
 @contextlib.contextmanager
 def process(
-    command: list[str], *, environ: dict[str, str] | None = None, log: Path
+    command: list[str], *, environ: dict[str, str] | None = None, log: Path, says: bool = True
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process in a group of its own; ended with the block."""
+    """A process in a group of its own; ended with the block.
+
+    One that `says` where it listens is heard for one line; all else goes to the log.
+    """
     with log.open("wb") as errors:
         started = subprocess.Popen(
             command,
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT / "src"), **(environ or {})},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.PIPE if says else errors,
             stderr=errors,
             start_new_session=True,
         )
-    assert started.stdout is not None
     try:
         yield started
     finally:
@@ -81,7 +83,8 @@ def process(
         except subprocess.TimeoutExpired:
             os.killpg(started.pid, signal.SIGKILL)
             started.wait(10)
-        started.stdout.close()
+        if started.stdout is not None:
+            started.stdout.close()
 
 
 def first_line(started: subprocess.Popen[bytes], log: Path) -> dict[str, str]:
@@ -89,7 +92,7 @@ def first_line(started: subprocess.Popen[bytes], log: Path) -> dict[str, str]:
     assert started.stdout is not None
     line = started.stdout.readline()
     if not line:
-        raise RuntimeError(f"{started.args} ended at once:\n{log.read_text()[-3000:]}")
+        raise RuntimeError(f"{started.args!r} ended at once:\n{log.read_text()[-3000:]}")
     said: dict[str, str] = json.loads(line)
     return said
 
@@ -128,7 +131,7 @@ def wait_listening(port: int, started: subprocess.Popen[bytes], log: Path) -> No
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
         if started.poll() is not None:
-            raise RuntimeError(f"{started.args} ended at once:\n{log.read_text()[-3000:]}")
+            raise RuntimeError(f"{started.args!r} ended at once:\n{log.read_text()[-3000:]}")
         if time.monotonic() > deadline:
             raise RuntimeError(f"nothing listens on port {port}:\n{log.read_text()[-3000:]}")
         time.sleep(0.005)

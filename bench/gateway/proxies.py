@@ -28,6 +28,8 @@ from bench.gateway.targets import (
 ENVIRONMENTS = ROOT / ".bench-env"
 SYSTEM_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
 ANSWER_TIMEOUT_S = 20
+LITELLM_KEY = "sk-for-this-benchmark-alone-0123456789"
+"""It does not start without one."""
 LITELLM_SHARE = 0.05
 """10 of 200 streams at the same pace: it cannot carry more on one core."""
 
@@ -66,15 +68,17 @@ def _listening(
     folder: Path,
     *,
     environ: Mapping[str, str] | None = None,
+    key: str = "none",
     share: float = 1.0,
 ) -> Iterator[Running]:
     log = folder / "log"
     began = time.monotonic()
-    with process(command, environ=dict(environ or {}), log=log) as started:
+    with process(command, environ=dict(environ or {}), log=log, says=False) as started:
         wait_listening(port, started, log)
         start_s = time.monotonic() - began
-        _wait_answering(port, log)
-        yield Running(f"http://127.0.0.1:{port}", "none", started.pid, start_s, share)
+        running = Running(f"http://127.0.0.1:{port}", key, started.pid, start_s, share)
+        _wait_answering(running, log)
+        yield running
 
 
 @contextlib.contextmanager
@@ -199,20 +203,23 @@ def litellm(upstream: str, folder: Path) -> Iterator[Running]:
     ]  # fmt: skip
     environ = {
         "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_TELEMETRY": "False",
-        "LITELLM_LOG": "ERROR", "HOME": str(folder), "PYTHONPATH": "",
+        "LITELLM_LOG": "ERROR", "LITELLM_MASTER_KEY": LITELLM_KEY,
+        "HOME": str(folder), "PYTHONPATH": "",
     }  # fmt: skip
-    with _listening(command, port, folder, environ=environ, share=LITELLM_SHARE) as running:
+    with _listening(
+        command, port, folder, environ=environ, key=LITELLM_KEY, share=LITELLM_SHARE
+    ) as running:
         yield running
 
 
-def _wait_answering(port: int, log: Path) -> None:
+def _wait_answering(running: Running, log: Path) -> None:
     """Return at the first right answer: routers listen before they know their servers.
 
     Raises:
         RuntimeError: there is none for long.
     """
-    asked = request_for(f"http://127.0.0.1:{port}", "none", "chat", "chat", chunks=1, stream=False)
-    headers = {"content-type": "application/json"}
+    asked = request_for(running.root_url, running.key, "chat", "chat", chunks=1, stream=False)
+    headers = {"content-type": "application/json", "authorization": f"Bearer {running.key}"}
     deadline = time.monotonic() + ANSWER_TIMEOUT_S
     while True:
         try:

@@ -167,13 +167,14 @@ def unframed(body: bytes | bytearray) -> bytes:
     Raises:
         ValueError: it is not one.
     """
-    pieces, position = [], 0
+    pieces: list[bytes] = []
+    position = 0
     while True:
         line_end = body.index(b"\r\n", position)
         size = int(body[position:line_end].split(b";")[0], 16)
         if size == 0:
             return b"".join(pieces)
-        pieces.append(body[line_end + 2 : line_end + 2 + size])
+        pieces.append(bytes(body[line_end + 2 : line_end + 2 + size]))
         position = line_end + 2 + size + 2
 
 

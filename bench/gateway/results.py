@@ -1,9 +1,11 @@
 """What was measured: figures by name for each cell, one value a round, and their medians."""
 
 import statistics
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import NamedTuple
+
+Figures = dict[str, float]
+"""What one round measured in a cell, by name; the unit is the name's last word."""
 
 
 class Cell(NamedTuple):
@@ -26,16 +28,19 @@ def pair_name(client: str, upstream: str) -> str:
 class Results:
     """Of one run."""
 
+    options: str
+    """Of the command."""
     date: str
     machine: str
     versions: dict[str, str] = field(default_factory=dict)
     rounds: dict[Cell, dict[str, list[float]]] = field(default_factory=dict)
     failures: dict[Cell, list[str]] = field(default_factory=dict)
     """Measurements that gave no figure, each with the reason."""
-    facts: dict[str, str] = field(default_factory=dict)
+    transfers: int = 0
+    """On the gateway's ledgers, all of them audited."""
     notes: list[str] = field(default_factory=list)
 
-    def add(self, cell: Cell, figures: Mapping[str, float]) -> None:
+    def add(self, cell: Cell, figures: Figures) -> None:
         """What one round measured."""
         values = self.rounds.setdefault(cell, {})
         for name, value in figures.items():
@@ -43,11 +48,12 @@ class Results:
 
     def fail(self, cell: Cell, error: Exception) -> None:
         """A round that came to nothing."""
-        self.failures.setdefault(cell, []).append(f"{type(error).__name__}: {error}"[:600])
+        self.failures.setdefault(cell, []).append(f"{type(error).__name__}: {error}"[-600:])
 
     def note(self, text: str) -> None:
-        """Something that whoever reads the figures must know."""
-        self.notes.append(text)
+        """Something that whoever reads the figures must know; once is enough."""
+        if text not in self.notes:
+            self.notes.append(text)
 
     def median(self, cell: Cell, name: str) -> float | None:
         """Of all rounds; None: this was not measured."""
