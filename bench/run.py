@@ -66,9 +66,6 @@ class Bench:
                     figures = self._measure(load, target, pair, running)
                     if pair == pairs[0]:
                         figures |= {"start_s": running.start_s, "idle_mb": idle_mb}
-                    else:
-                        # Memory that an earlier load has left is not there to be grown into again.
-                        figures.pop("stream_kb", None)
                     self.results.add(Cell(load.name, target.name, pair_name(*pair)), figures)
             self.results.transfers += sum(running.audited)
         except FAILURES as error:

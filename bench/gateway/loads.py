@@ -36,8 +36,9 @@ SLACK_S = 1.0
 POLL_S = 0.05
 WARM_UP = 3
 """Answers on each connection that do not count."""
-STREAMS_WEIGHED_MIN = 1_000
-"""Fewer do not stand out of a process's own memory."""
+WEIGHED_MIN = 1_000
+"""Fewer streams do not stand out of a process's own memory."""
+STARTING_MIN_S = 1.0
 SINGLE_CHUNKS, SINGLE_PACE_MS = 3, 5
 """The first word comes alone: a gateway that waits for more is found out."""
 CONNECTS_AT_ONCE = 200
@@ -55,6 +56,11 @@ class Load:
     stream: bool = False
     pace_ms: int = 0
     body_bytes: int = 0
+
+    @property
+    def weighs(self) -> bool:
+        """Whether it tells the memory of a stream, for which a target must be fresh."""
+        return self.kind == "paced" and self.connections >= WEIGHED_MIN
 
     @property
     def unit(self) -> str:
@@ -111,7 +117,7 @@ async def _run(
     load: Load, running: Running, client: Protocol, model: str, effort: Effort, tally: Tally
 ) -> Figures:
     streams = max(1, round(load.connections * running.share)) if load.stream else load.connections
-    starting_s = max(2 * load.pace_ms / 1000, streams / STARTS_PER_S)
+    starting_s = max(STARTING_MIN_S, 2 * load.pace_ms / 1000, streams / STARTS_PER_S)
     chunks = load.chunks
     if load.kind == "paced":
         chunks = math.ceil((starting_s + SETTLE_S + SLACK_S + effort.paced_s) * 1000 / load.pace_ms)
@@ -203,7 +209,7 @@ async def _paced(
     cpu_spent, words = running.cpu_s(pids) - cpu_before, tally.words - words_before
     spent = time.monotonic() - began
     weight = {}
-    if running.pid and len(opened) >= STREAMS_WEIGHED_MIN:
+    if running.pid and len(opened) >= WEIGHED_MIN:
         weight["stream_kb"] = (running.memory_kb() - idle_kb) * 1.024 / len(opened)
     ended_early = tally.answers > 0 or together.done()
     problems = [problem for problem in await together if problem is not None]

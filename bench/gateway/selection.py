@@ -35,7 +35,7 @@ class Selection:
         return replace(self, pairs=pairs, targets={})
 
     def cells(self, only: Sequence[str]) -> Iterator[tuple[Load, Target, tuple[Pair, ...]]]:
-        """One round: the loads, at each its targets, with the pairs that both know."""
+        """One round: the loads, at each its targets, with the pairs that a fresh start serves."""
         for load in LOADS:
             for name in self.targets.get(load.name, tuple(TARGETS)):
                 target = TARGETS[name]
@@ -44,7 +44,10 @@ class Selection:
                 if target.loads and load.name not in target.loads:
                     continue
                 wanted = self.pairs.get(load.name, ())
-                if pairs := tuple(pair for pair in wanted if pair in target.pairs):
+                pairs = tuple(pair for pair in wanted if pair in target.pairs)
+                if load.weighs:
+                    yield from ((load, target, (pair,)) for pair in pairs)
+                elif pairs:
                     yield load, target, pairs
 
 
