@@ -130,8 +130,6 @@ class Tally:
 
     answers: int = 0
     words: int = 0
-    started: int = 0
-    """Answers whose first word has come."""
     problems: list[str] = field(default_factory=list)
     """What was wrong with the few answers that a load may lose."""
     latencies_s: list[float] = field(default_factory=list)
@@ -142,7 +140,7 @@ class Tally:
 
     def clear(self) -> None:
         """Forget what the warming up has brought."""
-        self.answers = self.words = self.started = 0
+        self.answers = self.words = 0
         self.latencies_s, self.first_word_s, self.delays_us = [], [], []
 
 
@@ -187,7 +185,6 @@ class Connection(asyncio.Protocol):
             tally.words += words
             if not self.worded:
                 self.worded = True
-                tally.started += 1
                 tally.first_word_s.append(now_ns / 1e9 - self.sent_s)
         if tally.sampling:
             now_us = now_ns // 1000

@@ -39,6 +39,8 @@ WARM_UP = 3
 WEIGHED_MIN = 1_000
 """Fewer streams do not stand out of a process's own memory."""
 STARTING_MIN_S = 1.0
+LOAD_TIMEOUT_S = 90
+"""An answer that has not come by then is lost."""
 SINGLE_CHUNKS, SINGLE_PACE_MS = 3, 5
 """The first word comes alone: a gateway that waits for more is found out."""
 CONNECTS_AT_ONCE = 200
@@ -133,22 +135,26 @@ async def _run(
         while len(opened) < streams:
             count = min(CONNECTS_AT_ONCE, streams - len(opened))
             opened += await asyncio.gather(*(connect(request, tally) for _ in range(count)))
-        match load.kind:
-            case "repeat":
-                return await _repeat(opened, tally, running, effort.repeat_s, load)
-            case "single":
-                return await _one_by_one(opened[0], tally, effort.singles)
-            case "overload":
-                return await _overload(opened, tally, running, starting_s)
-            case "paced":
-                return await _paced(opened, tally, running, starting_s, effort.paced_s, idle_kb)
+        async with asyncio.timeout(LOAD_TIMEOUT_S):
+            match load.kind:
+                case "repeat":
+                    return await _repeat(opened, tally, running, effort.repeat_s, load)
+                case "single":
+                    return await _one_by_one(opened[0], tally, effort.singles)
+                case "overload":
+                    return await _overload(opened, tally, running, starting_s)
+                case "paced":
+                    return await _paced(opened, tally, running, starting_s, effort.paced_s, idle_kb)
+    except TimeoutError as error:
+        late = f"after {LOAD_TIMEOUT_S} s there were {tally.answers} answers, and more to come"
+        raise OverwhelmedError(late) from error
     finally:
         for connection in opened:
             connection.close()
 
 
 class OverwhelmedError(Exception):
-    """The streams were not carried at their pace: nothing can be said about one that was."""
+    """The load was not carried at its pace, so that nothing can be said about one that is."""
 
 
 async def _repeat(
@@ -197,7 +203,8 @@ async def _paced(
     asking = _start(opened, starting_s)
     together = asyncio.gather(*asking, return_exceptions=True)
     # A poll costs the connections nothing; an event would be looked at for every chunk.
-    while tally.started < len(opened) and not tally.answers and not together.done():  # noqa: ASYNC110
+    both = list(zip(opened, asking, strict=True))
+    while any(not (connection.worded or task.done()) for connection, task in both):  # noqa: ASYNC110
         await asyncio.sleep(POLL_S)
     await asyncio.sleep(SETTLE_S)
     pids = running.pids()
@@ -215,7 +222,7 @@ async def _paced(
     problems = [problem for problem in await together if problem is not None]
     if len(problems) > BROKEN_MAX * len(opened):
         raise problems[0]
-    if ended_early:
+    if ended_early or not words:
         raise OverwhelmedError("the first stream ended when the last had hardly begun")
     tally.problems += map(str, problems)
     return {

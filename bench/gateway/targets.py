@@ -19,6 +19,8 @@ from bench.gateway.replies import PROTOCOLS, Protocol
 
 CREDITS = 1_000_000_000_000
 """More than any run can spend."""
+QUIET_S = 0.3
+"""From listening to the first measurement: some listen before their workers are there."""
 PACK_TRANSFERS = 2
 """On the ledger before the first request: the trial's pack, and this run's."""
 
@@ -140,6 +142,7 @@ def started(target: Target, upstream: str, folder: Path) -> Iterator[Running]:
     """A fresh process in a folder of its own."""
     own = Path(tempfile.mkdtemp(prefix=f"{target.name}-", dir=folder))
     with target.start(upstream, own) as running:
+        time.sleep(QUIET_S)
         yield running
 
 

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 from bench.gateway.client import RefusedError, Tally
-from bench.gateway.loads import LOADS, Effort, run
+from bench.gateway.loads import LOADS, Effort, OverwhelmedError, run
 from bench.gateway.processes import behind_ms, fake_upstream
 from bench.gateway.targets import Running
 
@@ -40,6 +40,13 @@ def test_overload_tells_what_came_through(upstream):
     load = dataclasses.replace(NAMED["overload"], connections=10)
     figures = run(load, upstream, "messages", "messages", EFFORT, Tally())
     assert (figures["complete"], figures["refused"], figures["broken"]) == (1, 0, 0)
+
+
+def test_an_answer_that_never_ends_does_not_hold_up_the_run(upstream, monkeypatch):
+    monkeypatch.setattr("bench.gateway.loads.LOAD_TIMEOUT_S", 0.2)
+    load = dataclasses.replace(NAMED["first-token"], pace_ms=60_000)
+    with pytest.raises(OverwhelmedError, match="0 answers"):
+        run(load, upstream, "chat", "chat", EFFORT, Tally())
 
 
 def test_a_refusal_ends_the_run(upstream):
