@@ -16,14 +16,15 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --require-hashes
 CODE := src tests bench tools fuzz
 SECONDS ?= 30
 
-.PHONY: help serve test check format bench fuzz lock clean
+.PHONY: help serve test check format bench bench-targets fuzz lock clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make serve   install and start the gateway (ARGS='--port 9000' passes options on)"
 	@echo "make check   format, lint, types, imports and the fast tests: under a minute"
 	@echo "make test    install what tests need and run all of them"
-	@echo "make bench   CPU per request and per chunk (ARGS='--quick' for 20 seconds)"
+	@echo "make bench   what the gateway costs (ARGS='--quick' for half a minute, '--full' for all)"
+	@echo "make bench-targets   install what it is measured beside"
 	@echo "make fuzz    look for inputs that break a decoder (SECONDS=30 for each; ARGS='sse asks')"
 	@echo "make format  format and fix what can be fixed"
 	@echo "make lock    renew the lock files (needs uv; LOCK_FLAGS=--upgrade takes newer versions)"
@@ -36,7 +37,7 @@ check: .venv/.dev
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m pytest -n 2 -m "not slow" tests/unit tests/style tests/docs tests/golden tests/regressions tests/ledger_tables
+	$(BIN)/python -m pytest -n 2 -m "not slow" tests/unit tests/style tests/docs tests/golden tests/regressions tests/ledger_tables tests/bench
 
 test: .venv/.dev .test-env/anthropic-previous/.done .test-env/openai-previous/.done node-packages \
 		postgres-server
@@ -44,6 +45,9 @@ test: .venv/.dev .test-env/anthropic-previous/.done .test-env/openai-previous/.d
 
 bench: .venv/.dev
 	$(BIN)/python -m bench.run $(ARGS)
+
+bench-targets:
+	@tools/install_bench_targets.sh $(PYTHON) .bench-env
 
 fuzz: .venv/.dev
 	PYTHONPATH=. $(BIN)/python -m fuzz --seconds $(SECONDS) $(ARGS)
@@ -53,7 +57,7 @@ format: .venv/.dev
 	$(BIN)/ruff check --fix $(CODE)
 
 clean:
-	rm -rf .venv .test-env tests/e2e/node/node_modules
+	rm -rf .venv .test-env .bench-env tests/e2e/node/node_modules
 
 .venv/.created: tools/create_venv.sh
 	@tools/create_venv.sh $(PYTHON) .venv
@@ -97,4 +101,6 @@ lock:
 	$(COMPILE) pyproject.toml requirements/dev.in -o requirements/dev.txt
 	$(COMPILE) requirements/anthropic-previous.in -o requirements/anthropic-previous.txt
 	$(COMPILE) requirements/openai-previous.in -o requirements/openai-previous.txt
+	for target in envoy smg litellm; do \
+		$(COMPILE) requirements/bench-$$target.in -o requirements/bench-$$target.txt || exit 1; done
 	cd tests/e2e/node && npm install --package-lock-only --omit-lockfile-registry-resolved --no-fund --no-audit

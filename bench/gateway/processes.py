@@ -8,12 +8,13 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 ROOT = Path(__file__).resolve().parents[2]
-START_TIMEOUT_S = 20
+START_TIMEOUT_S = 60
 
 
 def tree(pid: int) -> list[int]:
@@ -33,15 +34,21 @@ def cpu_s(pids: list[int]) -> float:
     """User and system time of the processes so far."""
     ticks = 0
     for pid in pids:
-        fields = _stat(pid)
+        try:
+            fields = _stat(pid)
+        except OSError as error:
+            raise RuntimeError(f"process {pid} ended during the measurement") from error
         ticks += int(fields[11]) + int(fields[12])
     return ticks / TICKS_PER_S
 
 
-def rss_mb(pid: int) -> float:
-    """Resident memory of one process."""
-    resident_pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return resident_pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+def pss_kb(pids: list[int]) -> int:
+    """Memory of the processes: what they share counts once."""
+    total = 0
+    for pid in pids:
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        total += int(rollup.partition("\nPss:")[2].split()[0])
+    return total
 
 
 def _stat(pid: int) -> list[str]:
@@ -51,20 +58,22 @@ def _stat(pid: int) -> list[str]:
 
 @contextlib.contextmanager
 def process(
-    command: list[str], *, environ: dict[str, str] | None = None, log: Path
+    command: list[str], *, environ: dict[str, str] | None = None, log: Path, says: bool = True
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process in a group of its own; ended with the block."""
+    """A process in a group of its own; ended with the block.
+
+    One that `says` where it listens is heard for one line; all else goes to the log.
+    """
     with log.open("wb") as errors:
         started = subprocess.Popen(
             command,
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT / "src"), **(environ or {})},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.PIPE if says else errors,
             stderr=errors,
             start_new_session=True,
         )
-    assert started.stdout is not None
     try:
         yield started
     finally:
@@ -74,7 +83,8 @@ def process(
         except subprocess.TimeoutExpired:
             os.killpg(started.pid, signal.SIGKILL)
             started.wait(10)
-        started.stdout.close()
+        if started.stdout is not None:
+            started.stdout.close()
 
 
 def first_line(started: subprocess.Popen[bytes], log: Path) -> dict[str, str]:
@@ -82,18 +92,25 @@ def first_line(started: subprocess.Popen[bytes], log: Path) -> dict[str, str]:
     assert started.stdout is not None
     line = started.stdout.readline()
     if not line:
-        raise RuntimeError(f"{started.args} ended at once:\n{log.read_text()[-3000:]}")
+        raise RuntimeError(f"{started.args!r} ended at once:\n{log.read_text()[-3000:]}")
     said: dict[str, str] = json.loads(line)
     return said
 
 
 @contextlib.contextmanager
-def fake(protocol: str, folder: Path) -> Iterator[str]:
-    """A fake upstream in a process of its own; yields its address."""
-    log = folder / f"{protocol}.log"
-    command = [sys.executable, "-m", f"tests.fakes.{protocol}_upstream"]
+def fake_upstream(folder: Path) -> Iterator[str]:
+    """The fake upstream in a process of its own; yields its address."""
+    log = folder / "upstream.log"
+    command = [sys.executable, "-m", "bench.gateway.upstream"]
     with process(command, log=log) as started:
         yield first_line(started, log)["root_url"]
+
+
+def behind_ms(root_url: str) -> int:
+    """How late the fake upstream was at most since it was last asked."""
+    with urllib.request.urlopen(f"{root_url}/behind", timeout=10) as answer:
+        said: int = json.load(answer)["behind_ms"]
+        return said
 
 
 def free_port() -> int:
@@ -103,12 +120,18 @@ def free_port() -> int:
         return port
 
 
-def wait_listening(port: int) -> None:
-    """Return when something accepts connections on the port."""
+def wait_listening(port: int, started: subprocess.Popen[bytes], log: Path) -> None:
+    """Return when something accepts connections on the port.
+
+    Raises:
+        RuntimeError: the process ended first, or takes too long.
+    """
     deadline = time.monotonic() + START_TIMEOUT_S
     while True:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
+        if started.poll() is not None:
+            raise RuntimeError(f"{started.args!r} ended at once:\n{log.read_text()[-3000:]}")
         if time.monotonic() > deadline:
-            raise RuntimeError(f"nothing listens on port {port}")
-        time.sleep(0.02)
+            raise RuntimeError(f"nothing listens on port {port}:\n{log.read_text()[-3000:]}")
+        time.sleep(0.005)

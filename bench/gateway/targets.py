@@ -1,130 +1,153 @@
-"""What is measured: nothing in between, nginx, Caddy, and the gateway."""
+"""What is measured: nothing in between, this gateway, and (`proxies`) what else there is."""
 
 import contextlib
+import importlib.metadata
 import json
-import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from bench.gateway.processes import (
-    cpu_s,
-    first_line,
-    free_port,
-    process,
-    rss_mb,
-    tree,
-    wait_listening,
-)
+from bench.gateway import processes
+from bench.gateway.processes import first_line, process, tree
+from bench.gateway.replies import PROTOCOLS, Protocol
 
 CREDITS = 1_000_000_000_000
 """More than any run can spend."""
+QUIET_S = 0.3
+"""From listening to the first measurement: some listen before their workers are there."""
+PACK_TRANSFERS = 2
+"""On the ledger before the first request: the trial's pack, and this run's."""
+
+CONNECTIONS_MAX = 16_384
+
+Pair = tuple[Protocol, Protocol]
+"""What the client speaks, and what the upstream speaks."""
+PASSED: tuple[Pair, ...] = (("messages", "messages"), ("chat", "chat"))
+TRANSLATED: tuple[Pair, ...] = (("messages", "chat"), ("chat", "messages"))
+
+
+class NotInstalledError(Exception):
+    """A target is not here; the message says why, or what installs it."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A target that listens, and the process tree whose CPU and memory are counted."""
+
+    root_url: str
+    key: str = "none"
+    pid: int = 0
+    """0: there is nothing in between."""
+    start_s: float = 0.0
+    """From the command to the first connection that is taken."""
+    share: float = 1.0
+    """Of a load's streams: less for what cannot carry them all."""
+    audited: list[int] = field(default_factory=list)
+    """Transfers of a ledger that was audited when the load had ended."""
+
+    def pids(self) -> list[int]:
+        """The whole tree as it is now."""
+        return tree(self.pid) if self.pid else []
+
+    def cpu_s(self, pids: list[int] | None = None) -> float:
+        """CPU seconds of the tree so far."""
+        return processes.cpu_s(self.pids() if pids is None else pids)
+
+    def memory_kb(self) -> int:
+        """Of the tree, in units of 1,024 bytes."""
+        return processes.pss_kb(self.pids())
+
+
+Start = Callable[[str, Path], AbstractContextManager[Running]]
+"""Given the upstream's address and an empty folder."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Something that answers, and the processes whose CPU is counted."""
+    """Something to put between the client and the upstream."""
 
     name: str
-    base_url: str
-    key: str = "none"
-    pids: tuple[int, ...] = ()
-    facts: dict[str, str] = field(default_factory=dict)
-
-    def cpu(self) -> float:
-        """CPU seconds of the whole tree so far."""
-        return cpu_s(list(self.pids))
+    pairs: tuple[Pair, ...]
+    start: Start
+    version: Callable[[], str]
+    """Raises `NotInstalledError`."""
+    loads: tuple[str, ...] = ()
+    """Those that it is put through; empty: all."""
 
 
-@contextlib.contextmanager
-def nginx(upstream: str, folder: Path) -> Iterator[Target | None]:
-    """A plain reverse proxy with one worker, or None where nginx is not installed."""
-    binary = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
-    if binary is None:
-        yield None
-        return
-    port = free_port()
-    conf = folder / "nginx.conf"
-    conf.write_text(
-        f"daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/nginx.err;\n"
-        "events { worker_connections 4096; }\n"
-        f"http {{ access_log off; client_body_temp_path {folder}/b; proxy_temp_path {folder}/p;\n"
-        f"fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;\n"
-        "keepalive_requests 1000000000;\n"
-        f"upstream fake {{ server {urlsplit(upstream).netloc}; keepalive 512;"
-        " keepalive_requests 1000000000; }\n"
-        f"server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://fake;\n"
-        'proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off; }}}\n'
-    )
-    with process([binary, "-c", str(conf), "-p", str(folder)], log=folder / "nginx.log") as started:
-        wait_listening(port)
-        yield Target("nginx", f"http://127.0.0.1:{port}", pids=tuple(tree(started.pid)))
+def output_of(command: Sequence[str]) -> str:
+    """What a command prints."""
+    done = subprocess.run(command, capture_output=True, check=True, cwd=processes.ROOT)
+    return (done.stdout + done.stderr).decode().strip()
 
 
 @contextlib.contextmanager
-def caddy(upstream: str, folder: Path) -> Iterator[Target | None]:
-    """A plain reverse proxy, or None where Caddy is not installed."""
-    binary = shutil.which("caddy")
-    if binary is None:
-        yield None
-        return
-    port = free_port()
-    conf = folder / "Caddyfile"
-    conf.write_text(
-        "{\n admin off\n auto_https off\n log {\n  level ERROR\n }\n}\n"
-        f"http://127.0.0.1:{port} {{\n reverse_proxy {urlsplit(upstream).netloc} {{\n"
-        "  flush_interval -1\n  transport http {\n   keepalive_idle_conns_per_host 512\n  }\n"
-        " }\n}\n"
-    )
-    command = [binary, "run", "--config", str(conf), "--adapter", "caddyfile"]
-    environ = {"GOMAXPROCS": "1", "HOME": str(folder)}
-    with process(command, environ=environ, log=folder / "caddy.log") as started:
-        wait_listening(port)
-        yield Target("caddy", f"http://127.0.0.1:{port}", pids=tuple(tree(started.pid)))
+def direct(upstream: str, _folder: Path) -> Iterator[Running]:
+    """Nothing in between."""
+    yield Running(upstream)
 
 
 @contextlib.contextmanager
-def tollbridge(upstreams: dict[str, str], folder: Path) -> Iterator[Target]:
-    """The gateway with everything on and one worker; models are named as their protocol."""
-    config = folder / "tollbridge.toml"
+def tollbridge(upstream: str, folder: Path, *, accounting: bool = True) -> Iterator[Running]:
+    """This gateway with one worker; models are named as the protocol of their upstream.
+
+    The first start makes an environment without limits. Without accounting it is the same program
+    with a store that keeps nothing.
+    """
+    config, data, log = folder / "tollbridge.toml", str(folder / "data"), folder / "tollbridge.log"
     config.write_text(
         "".join(
             f'[upstreams.{name}]\nprotocol = "{name}"\n'
-            f'base_url = "{root_url}{"/v1" if name == "chat" else ""}"\n'
+            f'base_url = "{upstream}{"/v1" if name == "chat" else ""}"\n'
+            f"connections_max = {CONNECTIONS_MAX}\n"
             f'[models.{name}]\ntargets = [{{ upstream = "{name}" }}]\non_by_default = true\n'
-            for name, root_url in upstreams.items()
+            for name in PROTOCOLS
         )
     )
-    log, data = folder / "tollbridge.log", str(folder / "data")
     program = [sys.executable, "-m", "tollbridge"]
-    command = [*program, "serve", "--config", str(config), "--data", data, "--port", "0", "--json"]
-    began = time.perf_counter()
+    server = program if accounting else [sys.executable, "-m", "bench.gateway.unaccounted"]
+    command = [*server, "serve", "--config", str(config), "--data", data, "--port", "0", "--json"]
+    began = time.monotonic()
     with process(command, log=log) as started:
         said = first_line(started, log)
-        listening_s = time.perf_counter() - began
-        environment = said["environment"]
-        grant = ["pack", "grant", str(CREDITS), "--env", environment]
-        done = subprocess.run(
-            [*program, *grant, "--data", data, "--json"], capture_output=True, check=False
-        )
-        if done.returncode:
-            raise RuntimeError(f"no pack for the run: {(done.stdout + done.stderr).decode()}")
-        pids = tree(started.pid)
-        memory = ", ".join(f"{rss_mb(pid):.0f}" for pid in pids)
-        facts = {
-            "listening after": f"{listening_s:.2f} s",
-            "idle memory of each process": f"{memory} MB",
-        }
-        yield Target("tollbridge", said["root_url"], said["key"], tuple(pids), facts)
-        audit = subprocess.run(
-            [*program, "ledger", "audit", "--data", data, "--json"], capture_output=True, check=True
-        )
-        said = json.loads(audit.stdout)
-        facts["ledger audit after the run"] = (
-            f"{said['transfers']} transfers, {len(said['differences'])} differences,"
-            f" {len(said['open_holds'])} open holds"
-        )
+        start_s = time.monotonic() - began
+        grant = ["pack", "grant", str(CREDITS), "--env", said["environment"]]
+        output_of([*program, *grant, "--data", data, "--json"])
+        audited: list[int] = []
+        yield Running(said["root_url"], said["key"], started.pid, start_s, audited=audited)
+        audit = json.loads(output_of([*program, "ledger", "audit", "--data", data, "--json"]))
+        transfers: int = audit["transfers"]
+        if audit["differences"]:
+            raise RuntimeError(f"the ledger audit after the load: {audit['differences']}")
+        if accounting != (transfers > PACK_TRANSFERS):
+            raise RuntimeError(f"accounting is {accounting}, but there are {transfers} transfers")
+        audited.append(transfers)
+
+
+def _own_version() -> str:
+    commit = "an unknown commit"
+    with contextlib.suppress(subprocess.CalledProcessError, OSError):
+        commit = output_of(["git", "describe", "--always", "--dirty"])
+    return f"{importlib.metadata.version('tollbridge')} at {commit}"
+
+
+@contextlib.contextmanager
+def started(target: Target, upstream: str, folder: Path) -> Iterator[Running]:
+    """A fresh process in a folder of its own."""
+    own = Path(tempfile.mkdtemp(prefix=f"{target.name}-", dir=folder))
+    with target.start(upstream, own) as running:
+        time.sleep(QUIET_S)
+        yield running
+
+
+OWN = (
+    Target("direct", PASSED, direct, lambda: "nothing in between"),
+    Target("tollbridge", PASSED + TRANSLATED, tollbridge, _own_version),
+    Target("tollbridge-unaccounted", PASSED, partial(tollbridge, accounting=False), _own_version),
+)

@@ -2,7 +2,7 @@
 
 An upstream is a pure function from a `Request` to a `Reply`; this file moves the bytes. Run it in
 the test's event loop (`async with serving(...)`), in a thread (`with serving_in_thread(...)`) or in
-a process of its own (`serve_forever`, used by the benchmarks).
+a process of its own (`python -m tests.fakes.chat_upstream`).
 """
 
 import asyncio
@@ -75,7 +75,7 @@ class FakeUpstream:
 
     answer: Answer
     record: bool = True
-    """Off in benchmarks: answers are then remembered by request and rendered once."""
+    """Off under load: answers are then remembered by request and rendered once."""
     requests: list[Request] = field(default_factory=list)
     disconnects: int = 0
     """Streams that the client left before their end."""
