@@ -150,6 +150,7 @@ def test_407_of_the_upstream_itself_is_an_answer(run: Run) -> None:
     ("answer", "words"),
     [
         (b"HTTP/1.1 502 Bad Gateway\r\n\r\n", r"the proxy does not connect \(status 502\)"),
+        (b"HTTP/1.1 401 No\r\n\r\n", "the proxy does not accept our credentials"),
         (b"HTTP/1.1 302 Found\r\n\r\n", r"does not connect \(status 302\)"),
         (b"", "the proxy closed the connection"),
         (b"HTTP/1.1 20", "the proxy closed the connection"),

@@ -17,7 +17,7 @@ KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 """Seconds of silence, seconds between probes, and how many of them: the kernel finds out in a
 minute about a server that vanished without a word, and boxes in between keep remembering us."""
 
-PROXY_REFUSES_US = "the proxy does not accept our credentials (status 407)"
+PROXY_REFUSES_US = "the proxy does not accept our credentials"
 
 
 class Dialer:
@@ -51,35 +51,28 @@ class Dialer:
         Raises:
             UpstreamError: it could not be opened. No message names a host.
         """
-        loop = connection.loop
-        proxy, origin = self._proxy, self._origin
+        loop, origin, proxy = connection.loop, self._origin, self._proxy
+        whose = "" if proxy is None else "the proxy: "
         transport: asyncio.Transport | None = None
         try:
-            try:
-                transport = wire = await self._reach(loop)
-                if proxy is not None and proxy.origin.tls:
-                    transport = await _start_tls(loop, transport, default_context(), proxy.origin)
-            except OSError as error:
-                whose = "" if proxy is None else "the proxy: "
-                raise UpstreamError(whose + connect_failure(error), sent=False) from None
+            transport = wire = await self._reach(loop)
+            if proxy is not None and proxy.origin.tls:
+                transport = await _start_tls(loop, transport, default_context(), proxy.origin)
+            if proxy is not None and origin.tls:
+                await _tunnel(transport, origin, proxy)
+            whose = ""
             if origin.tls:
-                if proxy is not None:
-                    await _tunnel(transport, origin, proxy)
                 context = self._ssl_context or default_context()
                 transport = await _start_tls(loop, transport, context, origin)
-            opening = cast("_Opening", transport.get_protocol())
-            if opening.ended or transport.is_closing():
-                raise ConnectionResetError
             if transport is not wire:
                 connection.wire = wire
-            transport.set_protocol(connection)
-            connection.connection_made(transport)
+            _hand_over(transport, connection)
         except BaseException as error:
             if transport is not None:
                 transport.abort()
             if isinstance(error, OSError):
                 # Without its cause: that names the server.
-                raise UpstreamError(connect_failure(error), sent=False) from None
+                raise UpstreamError(whose + connect_failure(error), sent=False) from None
             raise
 
     async def _reach(self, loop: asyncio.AbstractEventLoop) -> asyncio.Transport:
@@ -154,10 +147,18 @@ async def _tunnel(transport: asyncio.Transport, origin: Origin, proxy: Proxy) ->
         raise UpstreamError("the proxy closed the connection", sent=False)
     transport.write(("\r\n".join(lines) + "\r\n\r\n").encode("ascii"))
     status = await answer
-    if status == 407:
+    if status in (401, 407):  # a tunnel has no other 401 than the proxy's
         raise UpstreamError(PROXY_REFUSES_US, sent=False)
     if not 200 <= status < 300:
         raise UpstreamError(f"the proxy does not connect (status {status})", sent=False)
+
+
+def _hand_over(transport: asyncio.Transport, connection: Connection) -> None:
+    opening = cast("_Opening", transport.get_protocol())
+    if opening.ended or transport.is_closing():
+        raise ConnectionResetError
+    transport.set_protocol(connection)
+    connection.connection_made(transport)
 
 
 async def _start_tls(

@@ -123,7 +123,7 @@ async def read_request(reader: asyncio.StreamReader) -> tuple[str, bytes]:
     length = next(
         int(line.partition(":")[2])
         for line in head.split("\r\n")
-        if line.startswith("content-length:")
+        if line.lower().startswith("content-length:")
     )
     return head, await reader.readexactly(length)
 
