@@ -41,14 +41,20 @@ async def outcome(upstream, request=POST):
     return body, None, True
 
 
-def plain_body(raw: bytes) -> bytes:
+def body_in(raw: bytes) -> bytes:
     """The body bytes in a prefix of `BODY`."""
     return raw[3:6] + raw[11:15]
 
 
+LENGTH = b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "rest", "plain"), [(CHUNKED, BODY, body_in), (LENGTH, b"abcdefg", bytes)]
+)
 @pytest.mark.parametrize("how", ["fin", "rst"])
-def test_cut_at_every_byte(run: Run, how: str) -> None:
-    whole = CHUNKED + BODY
+def test_cut_at_every_byte(run: Run, how: str, head: bytes, rest: bytes, plain) -> None:
+    whole = head + rest
     cut = 0
 
     async def handle(reader, writer):
@@ -66,14 +72,38 @@ def test_cut_at_every_byte(run: Run, how: str) -> None:
                     body, error, headed = await outcome(upstream)
                     assert type(error) is UpstreamError, cut
                     assert error.sent
-                    expected = plain_body(whole[len(CHUNKED) : cut])
+                    expected = plain(whole[len(head) : cut])
                     assert expected.startswith(body)
-                    assert not headed or cut >= len(CHUNKED)
+                    assert not headed or cut >= len(head)
                     assert upstream.pool.open == 0
                     if how == "fin":
-                        assert headed == (cut >= len(CHUNKED))
+                        assert headed == (cut >= len(head))
                         assert body == expected
                         assert "closed" in str(error)
+
+    run(main())
+
+
+@pytest.mark.parametrize("cut", [0, 1, 7])
+def test_a_body_without_a_length_ends_with_fin_and_not_with_rst(run: Run, cut: int) -> None:
+    async def handle(reader, writer):
+        await read_request(reader)
+        writer.write(HEAD + b"\r\n" + b"abcdefg"[:cut])
+        await writer.drain()
+        if resets:
+            await asyncio.sleep(0.005)
+            reset(writer)
+
+    resets = False
+
+    async def main():
+        nonlocal resets
+        async with serve(handle) as port, client(port) as upstream:
+            assert await fetch(upstream) == (200, b"abcdefg"[:cut])
+            resets = True
+            body, error, headed = await outcome(upstream)
+            assert (body, headed) == (b"abcdefg"[:cut], True)
+            assert str(error) == "the connection broke in the middle of the answer"
 
     run(main())
 

@@ -193,3 +193,42 @@ def test_a_reused_connection_that_dies_after_the_request_is_not_tried_again(run:
             assert requests == 2
 
     run(main())
+
+
+@pytest.mark.parametrize("how", ["fin", "rst"])
+def test_connections_that_end_just_when_they_are_used_again(run: Run, how: str) -> None:
+    """Every request is done once or its error says that it may have been, and none is done twice:
+    wherever the end falls in between."""
+    done = 0
+    rounds = 300
+
+    async def handle(reader, writer):
+        nonlocal done
+        for turn in range(2):
+            await read_request(reader)
+            done += 1
+            writer.write(OK)
+            await writer.drain()
+            for _ in range(done % 4):
+                await asyncio.sleep(0)
+            if turn == done % 2 and how == "rst":
+                reset(writer)
+
+    async def main():
+        answered = 0
+        errors = []
+        async with serve(handle) as port, client(port) as upstream:
+            for number in range(rounds):
+                try:
+                    assert await fetch(upstream) == (200, b"ok")
+                    answered += 1
+                except UpstreamError as error:
+                    errors.append(error)
+                for _ in range(number % 3):
+                    await asyncio.sleep(0)
+        assert answered + len(errors) == rounds
+        assert all(error.sent for error in errors)
+        assert answered <= done <= rounds
+        assert answered > rounds / 2
+
+    run(main())

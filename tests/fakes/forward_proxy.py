@@ -44,21 +44,8 @@ class ForwardProxy:
         if target not in self._names:
             writer.write(b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n")
             return
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._names[target])
         writer.write(b"HTTP/1.1 200 Connection established\r\nvia: 1.1 proxy\r\n\r\n")
-        both = [
-            asyncio.create_task(_pump(reader, far_writer)),
-            asyncio.create_task(_pump(far_reader, writer)),
-        ]
-        try:
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for pump in both:
-                pump.cancel()
-            await asyncio.gather(*both, return_exceptions=True)
-            far_writer.close()
-            with contextlib.suppress(ConnectionError):
-                await far_writer.wait_closed()
+        await join(reader, writer, self._names[target])
 
     async def _forward(
         self, head: str, target: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -79,6 +66,24 @@ class ForwardProxy:
         writer.write(answer.encode() + body)
         far_writer.close()
         await far_writer.wait_closed()
+
+
+async def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
+    """Carry bytes between a client and this port of the machine until one of them ends."""
+    far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
+    both = [
+        asyncio.create_task(_pump(reader, far_writer)),
+        asyncio.create_task(_pump(far_reader, writer)),
+    ]
+    try:
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for pump in both:
+            pump.cancel()
+        await asyncio.gather(*both, return_exceptions=True)
+        far_writer.close()
+        with contextlib.suppress(ConnectionError):
+            await far_writer.wait_closed()
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
