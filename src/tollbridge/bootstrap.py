@@ -97,11 +97,30 @@ def read_config(path: Path, environ: Mapping[str, str]) -> Config:
         raise ConfigError(f"cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError("cannot be read: it is not UTF-8 text") from error
-    return _with_tokenizers(parse_config(text, environ), path.parent)
+    config = _with_files(parse_config(text, environ), path.parent)
+    check_upstreams(config, environ)
+    return config
 
 
-def _with_tokenizers(config: Config, folder: Path) -> Config:
-    """With the paths of tokenizer files as they are seen from here.
+def check_upstreams(config: Config, environ: Mapping[str, str]) -> None:
+    """Make every client once; nothing is connected.
+
+    Raises:
+        ConfigError: an address, a proxy or a certificate file cannot be used.
+    """
+    for name, upstream in config.upstreams.items():
+        try:
+            HttpUpstream.from_config(upstream, environ)
+        except ValueError as error:
+            raise ConfigError(f"upstreams.{name}.{error}") from None
+    try:
+        build_webhook(config.alerts, environ)
+    except ValueError as error:
+        raise ConfigError(f"alerts.webhook: {str(error).partition(': ')[2]}") from None
+
+
+def _with_files(config: Config, folder: Path) -> Config:
+    """With the paths of tokenizers and certificates as they are seen from here.
 
     Raises:
         ConfigError: a file is not there, or the package that reads it.
@@ -113,7 +132,13 @@ def _with_tokenizers(config: Config, folder: Path) -> Config:
             if problem := tokenizer_problem(path):
                 raise ConfigError(f'models."{name}".tokenizer: {problem}')
             models[name] = msgspec.structs.replace(model, tokenizer=str(path))
-    return msgspec.structs.replace(config, models=models)
+    upstreams = {
+        name: msgspec.structs.replace(upstream, tls_ca=str(folder / upstream.tls_ca))
+        if upstream.tls_ca
+        else upstream
+        for name, upstream in config.upstreams.items()
+    }
+    return msgspec.structs.replace(config, models=models, upstreams=upstreams)
 
 
 def open_store(data: Path) -> Store:
@@ -137,11 +162,16 @@ def read_seal_key(config: Config, data: Path) -> bytes:
     return path.read_bytes()
 
 
-def build_servers(config: Config, demo_pace_ms: float) -> Mapping[str, ModelServer]:
-    """One model server for each upstream of the file, and the built-in one."""
+def build_servers(
+    config: Config, demo_pace_ms: float, environ: Mapping[str, str]
+) -> Mapping[str, ModelServer]:
+    """One model server for each upstream of the file, and the built-in one.
+
+    `environ` may name proxies.
+    """
     servers: dict[str, ModelServer] = {
         name: CredentialedServer(
-            HttpUpstream.from_config(upstream),
+            HttpUpstream.from_config(upstream, environ),
             upstream.protocol,
             upstream.dialect,
             upstream.api_key,
@@ -153,7 +183,7 @@ def build_servers(config: Config, demo_pace_ms: float) -> Mapping[str, ModelServ
     return servers
 
 
-def build_webhook(config: AlertsConfig) -> Webhook | None:
+def build_webhook(config: AlertsConfig, environ: Mapping[str, str]) -> Webhook | None:
     """Where alerts go, if the file says so."""
     if not config.webhook:
         return None
@@ -163,7 +193,7 @@ def build_webhook(config: AlertsConfig) -> Webhook | None:
         base_url=f"{scheme}://{host}", protocol="chat", first_byte_timeout_s=10.0
     )
     secret = config.secret.encode()
-    return Webhook(HttpUpstream.from_config(upstream), slash + path or "/", secret)
+    return Webhook(HttpUpstream.from_config(upstream, environ), slash + path or "/", secret)
 
 
 def build_gateway(settings: Settings) -> Gateway:
@@ -173,14 +203,14 @@ def build_gateway(settings: Settings) -> Gateway:
     observer = LogObserver(sys.stderr, clock)
     worker_id = f"{os.getpid()}-{secrets.token_hex(8)}"
     settler = Settler(store, observer, FileSpool(settings.data / SPOOL_NAME, worker_id))
-    alerter = Alerter(store, build_webhook(config.alerts), observer, clock)
+    alerter = Alerter(store, build_webhook(config.alerts, os.environ), observer, clock)
     return Gateway(
         config=config,
         catalog=Catalog.of(config),
         prices={name: price_book(model.price) for name, model in config.models.items()},
         directory=Directory(store),
         store=store,
-        servers=build_servers(config, settings.demo_pace_ms),
+        servers=build_servers(config, settings.demo_pace_ms, os.environ),
         observer=observer,
         vault=MemoryVault(),
         pulse=Pulse(store, settler, observer, worker_id, clock, alerter),

@@ -28,6 +28,9 @@ DEMO_UPSTREAM = "demo"
 """The name of the built-in upstream; needs no entry in the file."""
 
 
+UNIX_SOCKET_BYTES_MAX = 103
+"""What every system's `sockaddr_un` has room for, less the final zero."""
+
 WEIGHT_MAX = 1_000.0
 """Credits per token; far above any price, and far below what would not fit the ledger."""
 
@@ -132,7 +135,17 @@ class UpstreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     connect_timeout_s: _Seconds = 5.0
     first_byte_timeout_s: _Seconds = 120.0
     idle_timeout_s: _Seconds = 300.0
+    total_timeout_s: _Seconds | None = None
+    """None: an exchange may last as long as it goes on."""
     connections_max: _AtLeastOne = 512
+    proxy: str = ""
+    """A URL, which may hold a password, or `none`. Empty: what the environment says."""
+    unix_socket: str = ""
+    """A path: connections go there, and `base_url` only says what requests look like."""
+    tls_ca: str = ""
+    """A file of PEM certificates, relative to this file, that are trusted instead of the
+    system's."""
+    tls_verify: bool = True
 
     def __repr__(self) -> str:
         return f"UpstreamConfig(base_url={self.base_url!r}, protocol={self.protocol!r}, ...)"
@@ -224,7 +237,9 @@ def parse_config(text: str, environ: Mapping[str, str]) -> Config:
         raise ConfigError(_in_words(str(error))) from error
     upstreams = {
         name: msgspec.structs.replace(
-            upstream, api_key=_secret(upstream.api_key, f"upstreams.{name}.api_key", environ)
+            upstream,
+            api_key=_secret(upstream.api_key, f"upstreams.{name}.api_key", environ),
+            proxy=_secret(upstream.proxy, f"upstreams.{name}.proxy", environ),
         )
         for name, upstream in config.upstreams.items()
     }
@@ -267,13 +282,11 @@ def check_config(config: Config) -> None:
     _check_storage(config.storage)
     _check_alerts(config.alerts)
     for name, upstream in config.upstreams.items():
-        where = f"upstreams.{name}"
         if name == DEMO_UPSTREAM:
-            raise ConfigError(f"{where}: this name is the built-in model's; choose another")
-        if not upstream.base_url.startswith(("http://", "https://")):
-            raise ConfigError(f"{where}.base_url: must begin with http:// or https://")
-        if upstream.dialect not in DIALECTS:
-            raise ConfigError(f"{where}.dialect: must be one of {', '.join(DIALECTS)}")
+            raise ConfigError(
+                f"upstreams.{name}: this name is the built-in model's; choose another"
+            )
+        _check_upstream(upstream, f"upstreams.{name}")
     for name, model in config.models.items():
         where = f'models."{name}"'
         if not model.targets:
@@ -286,6 +299,26 @@ def check_config(config: Config) -> None:
                     f" known are {known}"
                 )
         _check_price(model.price, f"{where}.price")
+
+
+def _check_upstream(upstream: UpstreamConfig, where: str) -> None:
+    if not upstream.base_url.startswith(("http://", "https://")):
+        raise ConfigError(f"{where}.base_url: must begin with http:// or https://")
+    if upstream.dialect not in DIALECTS:
+        raise ConfigError(f"{where}.dialect: must be one of {', '.join(DIALECTS)}")
+    path = upstream.unix_socket
+    if path and (not path.startswith("/") or len(path.encode()) > UNIX_SOCKET_BYTES_MAX):
+        raise ConfigError(
+            f"{where}.unix_socket: must be an absolute path of at most"
+            f" {UNIX_SOCKET_BYTES_MAX} bytes"
+        )
+    if path and upstream.proxy:
+        raise ConfigError(f"{where}.proxy: no proxy leads to a unix_socket; leave one of them out")
+    if upstream.tls_ca and not upstream.tls_verify:
+        raise ConfigError(f"{where}.tls_ca: does nothing with tls_verify = false; leave one out")
+    if (upstream.tls_ca or not upstream.tls_verify) and upstream.base_url.startswith("http://"):
+        setting = "tls_ca" if upstream.tls_ca else "tls_verify"
+        raise ConfigError(f"{where}.{setting}: base_url must begin with https:// for this")
 
 
 def _check_storage(storage: StorageConfig) -> None:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from tests.unit.upstream.loopback import (
     GET,
-    LOOPS,
+    OK,
     POST,
     Run,
     answering,
@@ -13,18 +13,13 @@ from tests.unit.upstream.loopback import (
     fetch,
     read_all,
     read_request,
-    run_on,
+    repeating,
     serve,
 )
 
 from tollbridge.app.ports import UpstreamError, UpstreamTimeoutError
 
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
-
-
-@pytest.fixture(params=list(LOOPS))
-def run(request: pytest.FixtureRequest) -> Run:
-    return lambda coroutine: run_on(request.param, coroutine)
 
 
 def test_never_answers(run: Run) -> None:
@@ -91,14 +86,67 @@ def test_a_slow_reader_does_not_time_out(run: Run) -> None:
 
 
 def test_chunks_within_the_idle_deadline_go_on_for_longer_than_it(run: Run) -> None:
-    pieces = [HEAD, *[b"1\r\nx\r\n"] * 40, b"0\r\n\r\n"]
+    pieces = [HEAD, *[b"1\r\nx\r\n"] * 150, b"0\r\n\r\n"]
 
     async def main():
         async with (
             serve(answering(*pieces)) as port,
-            client(port, first_byte_timeout_s=0.03, idle_timeout_s=0.03) as upstream,
+            client(port, first_byte_timeout_s=0.15, idle_timeout_s=0.15) as upstream,
         ):
-            assert await fetch(upstream) == (200, b"x" * 40)
+            assert await fetch(upstream) == (200, b"x" * 150)
+
+    run(main())
+
+
+@pytest.mark.parametrize("pieces", [[], [HEAD], [HEAD, *[b"1\r\nx\r\n"] * 1000]])
+def test_the_total_deadline_ends_all_of_it(run: Run, pieces: list[bytes]) -> None:
+    """Whether the server is silent before the head, in the body, or never silent at all."""
+
+    async def handle(reader, writer):
+        await read_request(reader)
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0.001)
+        await reader.read()
+
+    async def main():
+        async with serve(handle) as port, client(port, total_timeout_s=0.05) as upstream:
+            with pytest.raises(UpstreamTimeoutError, match=r"0\.05 s in all") as caught:
+                await fetch(upstream)
+            assert caught.value.sent
+            assert upstream.pool.open == 0
+
+    run(main())
+
+
+def test_within_the_total_deadline_connections_are_reused(run: Run) -> None:
+    served: list[int] = []
+
+    async def main():
+        async with (
+            serve(repeating(OK, served)) as port,
+            client(port, total_timeout_s=5.0) as upstream,
+        ):
+            for _ in range(3):
+                assert await fetch(upstream) == (200, b"ok")
+        assert served == [3]
+
+    run(main())
+
+
+def test_connecting_takes_no_longer_than_the_total_deadline(run: Run) -> None:
+    async def handle(reader, writer):
+        await reader.read()
+
+    async def main():
+        async with (
+            serve(handle) as port,
+            client(port, base_url=f"https://127.0.0.1:{port}", total_timeout_s=0.03) as upstream,
+        ):
+            with pytest.raises(UpstreamTimeoutError, match=r"0\.03 s connecting") as caught:
+                await upstream.send(POST)
+            assert not caught.value.sent
 
     run(main())
 

@@ -1,11 +1,10 @@
-"""The HTTP client against servers that break off, lie and flood."""
+"""The HTTP client against servers that break off, lie and never come to an end."""
 
 import asyncio
 import socket
 
 import pytest
 from tests.unit.upstream.loopback import (
-    LOOPS,
     OK,
     POST,
     Run,
@@ -15,24 +14,16 @@ from tests.unit.upstream.loopback import (
     read_all,
     read_request,
     reset,
-    run_on,
     serve,
     until,
 )
 
 from tollbridge.app.ports import UpstreamError, UpstreamRequest, UpstreamTimeoutError
-from tollbridge.upstream.connection import BUFFER_BYTES_HIGH
 from tollbridge.upstream.response import OVERHEAD_BYTES_MAX
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nx: y\r\ntransfer-encoding: chunked\r\n\r\n"
+HEAD = b"HTTP/1.1 200 OK\r\n"
 BODY = b"3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n"
-ONE_READ = 256 * 1024
-"""The most that either loop reads from a socket at once."""
-
-
-@pytest.fixture(params=list(LOOPS))
-def run(request: pytest.FixtureRequest) -> Run:
-    return lambda coroutine: run_on(request.param, coroutine)
 
 
 async def outcome(upstream, request=POST):
@@ -50,14 +41,20 @@ async def outcome(upstream, request=POST):
     return body, None, True
 
 
-def plain_body(raw: bytes) -> bytes:
+def body_in(raw: bytes) -> bytes:
     """The body bytes in a prefix of `BODY`."""
     return raw[3:6] + raw[11:15]
 
 
+LENGTH = b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "rest", "plain"), [(CHUNKED, BODY, body_in), (LENGTH, b"abcdefg", bytes)]
+)
 @pytest.mark.parametrize("how", ["fin", "rst"])
-def test_cut_at_every_byte(run: Run, how: str) -> None:
-    whole = CHUNKED + BODY
+def test_cut_at_every_byte(run: Run, how: str, head: bytes, rest: bytes, plain) -> None:
+    whole = head + rest
     cut = 0
 
     async def handle(reader, writer):
@@ -75,14 +72,38 @@ def test_cut_at_every_byte(run: Run, how: str) -> None:
                     body, error, headed = await outcome(upstream)
                     assert type(error) is UpstreamError, cut
                     assert error.sent
-                    expected = plain_body(whole[len(CHUNKED) : cut])
+                    expected = plain(whole[len(head) : cut])
                     assert expected.startswith(body)
-                    assert not headed or cut >= len(CHUNKED)
+                    assert not headed or cut >= len(head)
                     assert upstream.pool.open == 0
                     if how == "fin":
-                        assert headed == (cut >= len(CHUNKED))
+                        assert headed == (cut >= len(head))
                         assert body == expected
                         assert "closed" in str(error)
+
+    run(main())
+
+
+@pytest.mark.parametrize("cut", [0, 1, 7])
+def test_a_body_without_a_length_ends_with_fin_and_not_with_rst(run: Run, cut: int) -> None:
+    async def handle(reader, writer):
+        await read_request(reader)
+        writer.write(HEAD + b"\r\n" + b"abcdefg"[:cut])
+        await writer.drain()
+        if resets:
+            await asyncio.sleep(0.005)
+            reset(writer)
+
+    resets = False
+
+    async def main():
+        nonlocal resets
+        async with serve(handle) as port, client(port) as upstream:
+            assert await fetch(upstream) == (200, b"abcdefg"[:cut])
+            resets = True
+            body, error, headed = await outcome(upstream)
+            assert (body, headed) == (b"abcdefg"[:cut], True)
+            assert str(error) == "the connection broke in the middle of the answer"
 
     run(main())
 
@@ -132,6 +153,28 @@ def test_hangs_up_on_accepting(run: Run, how: str) -> None:
         ((CHUNKED, b"zz\r\nabc\r\n"), "not HTTP/1.1"),
         ((CHUNKED, b"2\r\nabc\r\n0\r\n\r\n"), "not HTTP/1.1"),
         ((CHUNKED, b"fffffffffffffffff\r\nabc\r\n"), "not HTTP/1.1"),
+        ((CHUNKED, b"0x3\r\nabc\r\n"), "not HTTP/1.1"),
+        ((CHUNKED, b"+3\r\nabc\r\n"), "not HTTP/1.1"),
+        ((CHUNKED, b" 3\r\nabc\r\n"), "not HTTP/1.1"),
+        ((CHUNKED, b"\r\nabc\r\n"), "not HTTP/1.1"),
+        ((CHUNKED, b"3\nabc\n0\n\n"), "not HTTP/1.1"),
+        ((CHUNKED, b"3\r\nabc0\r\n\r\n"), "not HTTP/1.1"),
+        ((HEAD + b"content-length: 3\r\ncontent-length: 3\r\n\r\nabc",), "not HTTP/1.1"),
+        ((HEAD + b"content-length: 3, 3\r\n\r\nabc",), "not HTTP/1.1"),
+        ((HEAD + b"content-length: +3\r\n\r\nabc",), "not HTTP/1.1"),
+        ((HEAD + b"content-length: 3x\r\n\r\nabc",), "not HTTP/1.1"),
+        ((HEAD + b"content-length:\r\n\r\nabc",), "not HTTP/1.1"),
+        ((HEAD + b"content-length: " + b"9" * 30 + b"\r\n\r\nabc",), "not HTTP/1.1"),
+        ((HEAD + b"content-length: 3\r\ntransfer-encoding: x\r\n\r\nabc",), "not HTTP/1.1"),
+        ((HEAD + b"transfer-encoding: gzip, chunked\r\n\r\n",), "transfer-encoding"),
+        ((HEAD + b"content-encoding: gzip\r\ncontent-length: 3\r\n\r\nabc",), "compressed"),
+        ((HEAD + b"x : y\r\n\r\n",), "not HTTP/1.1"),
+        ((HEAD + b"x: a\r\n folded\r\n\r\n",), "not HTTP/1.1"),
+        ((HEAD + b"x: a\x00b\r\n\r\n",), "not HTTP/1.1"),
+        ((HEAD + b"x: a\rb\r\n\r\n",), "not HTTP/1.1"),
+        ((b"HTTP/1.1 20 OK\r\n\r\n",), "not HTTP/1.1"),
+        ((b"HTTP/1.1 099 OK\r\n\r\n",), "not HTTP/1.1"),
+        ((b"HTTP/1.1  200 OK\r\n\r\n",), "not HTTP/1.1"),
         ((CHUNKED, b"-1\r\nabc\r\n"), "not HTTP/1.1"),
         ((b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nab",), "not HTTP/1.1"),
         ((b"HTTP/1.1 200 OK\r\ncontent-length: -2\r\n\r\nab",), "not HTTP/1.1"),
@@ -143,6 +186,7 @@ def test_broken_answers(run: Run, pieces: tuple[bytes, ...], words: str) -> None
         async with serve(answering(*pieces)) as port, client(port) as upstream:
             _, error, _ = await outcome(upstream)
             assert words in str(error)
+            assert upstream.pool.open == 0
             assert error.sent
             assert not isinstance(error, UpstreamTimeoutError)
 
@@ -200,6 +244,43 @@ def test_bytes_after_the_message_end_the_connection(run: Run, extra: bytes, toge
     run(main())
 
 
+@pytest.mark.parametrize("piece", [b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n"])
+def test_endless_interim_responses_are_refused(run: Run, piece: bytes) -> None:
+    async def handle(reader, writer):
+        await read_request(reader)
+        while True:
+            writer.write(piece * 100)
+            await writer.drain()
+
+    async def main():
+        async with serve(handle) as port, client(port) as upstream:
+            _, error, headed = await outcome(upstream)
+            assert f"the answer's head is longer than {OVERHEAD_BYTES_MAX} bytes" in str(error)
+            assert not headed
+            assert upstream.pool.open == 0
+
+    run(main())
+
+
+def test_a_head_that_trickles_runs_into_the_first_byte_deadline(run: Run) -> None:
+    async def handle(reader, writer):
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nx: ")
+        while True:
+            writer.write(b"y")
+            await writer.drain()
+            await asyncio.sleep(0.002)
+
+    async def main():
+        async with serve(handle) as port, client(port, first_byte_timeout_s=0.05) as upstream:
+            _, error, headed = await outcome(upstream)
+            assert isinstance(error, UpstreamTimeoutError)
+            assert not headed
+            assert upstream.pool.open == 0
+
+    run(main())
+
+
 def test_100_continue_first(run: Run) -> None:
     interim = b"HTTP/1.1 100 Continue\r\nx-interim: 1\r\n\r\n"
 
@@ -221,120 +302,6 @@ def test_unasked_upgrade_is_an_answer_without_a_body(run: Run) -> None:
         async with serve(answering(answer)) as port, client(port) as upstream:
             assert await fetch(upstream) == (101, b"")
             assert upstream.pool.open == 0
-
-    run(main())
-
-
-def test_early_response_while_the_body_is_being_sent(run: Run) -> None:
-    refused = b"HTTP/1.1 413 Too Large\r\ncontent-length: 3\r\n\r\nbig"
-
-    async def handle(reader, writer):
-        await reader.readuntil(b"\r\n\r\n")
-        writer.transport.pause_reading()
-        writer.write(refused)
-        await asyncio.sleep(10)
-
-    async def main():
-        async with serve(handle) as port, client(port) as upstream:
-            request = UpstreamRequest("POST", "/", (), b"x" * 32_000_000)
-            assert await fetch(upstream, request) == (413, b"big")
-            assert upstream.pool.open == 0
-
-    run(main())
-
-
-def test_flood_is_held_back(run: Run) -> None:
-    total = 24_000_000
-
-    async def main():
-        async with (
-            serve(
-                answering(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % total, b"x" * total)
-            ) as port,
-            client(port) as upstream,
-        ):
-            reply = await upstream.send(POST)
-            await until(lambda: reply._connection._paused)
-            assert not reply._connection._transport.is_reading()
-            await asyncio.sleep(0.01)
-            assert BUFFER_BYTES_HIGH < reply.response.buffered <= BUFFER_BYTES_HIGH + ONE_READ
-            received = largest = 0
-            while data := await reply.read():
-                received += len(data)
-                largest = max(largest, len(data))
-            assert received == total
-            assert largest <= BUFFER_BYTES_HIGH + ONE_READ
-
-    run(main())
-
-
-def test_aborting_a_paused_stream(run: Run) -> None:
-    async def main():
-        async with (
-            serve(answering(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 8_000_000)) as port,
-            client(port) as upstream,
-        ):
-            reply = await upstream.send(POST)
-            await until(lambda: reply._connection._paused)
-            reply.abort()
-            assert upstream.pool.open == 0
-            with pytest.raises(UpstreamError, match="aborted"):
-                await reply.read()
-
-    run(main())
-
-
-@pytest.mark.parametrize("how", ["fin", "rst", "seen"])
-def test_stale_connection_is_replaced(run: Run, how: str) -> None:
-    """The server ends an idle connection; the end is there, but the loop has not read it yet."""
-    writers = []
-    bodies = []
-
-    async def handle(reader, writer):
-        writers.append(writer)
-        while True:
-            bodies.append((await read_request(reader))[1])
-            writer.write(OK)
-
-    async def main():
-        async with serve(handle) as port, client(port) as upstream:
-            assert await fetch(upstream) == (200, b"ok")
-            assert upstream.pool.idle == 1
-            if how == "rst":
-                reset(writers[0])
-            else:
-                # Below the loop's back: a FIN at once, no turn of the loop in between.
-                sock = socket.socket(fileno=writers[0].get_extra_info("socket").fileno())
-                sock.shutdown(socket.SHUT_WR)
-                sock.detach()
-            if how != "fin":
-                await asyncio.sleep(0.01)
-            assert await fetch(upstream) == (200, b"ok")
-            assert len(writers) == 2
-            assert len(bodies) == 2
-
-    run(main())
-
-
-def test_a_reused_connection_that_dies_after_the_request_is_not_tried_again(run: Run) -> None:
-    requests = 0
-
-    async def handle(reader, writer):
-        nonlocal requests
-        while True:
-            await read_request(reader)
-            requests += 1
-            if requests == 2:
-                return
-            writer.write(OK)
-
-    async def main():
-        async with serve(handle) as port, client(port) as upstream:
-            assert await fetch(upstream) == (200, b"ok")
-            with pytest.raises(UpstreamError) as caught:
-                await upstream.send(POST)
-            assert caught.value.sent
-            assert requests == 2
 
     run(main())
 

@@ -68,7 +68,7 @@ def test_the_store_makes_its_folder(tmp_path):
 
 def test_a_server_for_each_upstream_and_the_demo():
     async def scenario():
-        servers = build_servers(CONFIG, 0)
+        servers = build_servers(CONFIG, 0, {})
         assert set(servers) == {"lab", "demo"}
         assert "sk-secret" not in repr(servers)
         for server in servers.values():
@@ -153,9 +153,42 @@ def test_a_tokenizer_is_looked_for_beside_the_file(tmp_path: Path):
     ],
 )
 def test_the_webhook_of_alerts(url, path):
-    webhook = build_webhook(AlertsConfig(webhook=url, secret="s3cret"))
+    webhook = build_webhook(AlertsConfig(webhook=url, secret="s3cret"), {})
     assert (webhook.path, webhook.secret) == (path, b"s3cret")
 
 
 def test_without_a_webhook_the_log_is_enough():
-    assert build_webhook(AlertsConfig()) is None
+    assert build_webhook(AlertsConfig(), {}) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "message"),
+    [
+        (
+            '[upstreams.lab]\nbase_url = "http://u:s3cret@lab"\nprotocol = "chat"',
+            {},
+            r"^upstreams\.lab\.base_url: credentials belong into api_key",
+        ),
+        (
+            '[upstreams.lab]\nbase_url = "http://lab"\nprotocol = "chat"',
+            {"ALL_PROXY": "socks5://u:s3cret@p"},
+            r"^upstreams\.lab\.proxy: the variable ALL_PROXY: must begin with http://",
+        ),
+        (
+            '[upstreams.lab]\nbase_url = "https://lab"\nprotocol = "chat"\ntls_ca = "ca.pem"',
+            {},
+            r"^upstreams\.lab\.tls_ca: '.*/ca\.pem' cannot be read",
+        ),
+        (
+            '[alerts]\nwebhook = "http://u:s3cret@hooks"\nsecret = "x"',
+            {},
+            r"^alerts\.webhook: credentials belong",
+        ),
+    ],
+)
+def test_what_cannot_be_reached_is_found_before_the_start(tmp_path, text, environ, message):
+    path = tmp_path / "tollbridge.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=message) as caught:
+        read_config(path, environ)
+    assert "s3cret" not in str(caught.value)

@@ -76,6 +76,14 @@ def test_a_secret_is_in_no_repr_and_no_message():
         (UPSTREAM + "connections_max = 0", "connections_max"),
         (UPSTREAM + 'dialect = "klingon"', "upstreams.lab.dialect"),
         (UPSTREAM.replace("https://", "ftp://"), "upstreams.lab.base_url"),
+        (UPSTREAM + "total_timeout_s = 0", "total_timeout_s"),
+        (UPSTREAM + 'unix_socket = "run/x.sock"', "upstreams.lab.unix_socket"),
+        (UPSTREAM + f'unix_socket = "/{"x" * 103}"', "upstreams.lab.unix_socket"),
+        (UPSTREAM + 'unix_socket = "/x"\nproxy = "none"', "upstreams.lab.proxy"),
+        (UPSTREAM + 'proxy = "env:NOT_SET"', "upstreams.lab.proxy"),
+        (UPSTREAM + 'tls_ca = "ca.pem"\ntls_verify = false', "upstreams.lab.tls_ca"),
+        (UPSTREAM.replace("https", "http") + 'tls_ca = "ca.pem"', "upstreams.lab.tls_ca"),
+        (UPSTREAM.replace("https", "http") + "tls_verify = false", "upstreams.lab.tls_verify"),
         (UPSTREAM.replace("chat", "responses"), "protocol"),
         (UPSTREAM.replace("lab", "demo"), "upstreams.demo"),
         ("[models.m]\ntargets = []", 'models."m".targets'),
@@ -125,4 +133,10 @@ def test_tiers_and_alerts():
     (tier,) = config.models["m"].price.tiers
     assert (tier.above, tier.input, tier.output) == (16_000, 2.0, None)
     assert (config.alerts.levels, config.alerts.webhook) == ((90,), "https://x.test/s3cret")
+    assert "s3cret" not in repr(config)
+
+
+def test_the_proxy_may_come_from_the_environment():
+    config = parse_config(UPSTREAM + 'proxy = "env:LAB_PROXY"', {"LAB_PROXY": "http://u:s3cret@p"})
+    assert config.upstreams["lab"].proxy == "http://u:s3cret@p"
     assert "s3cret" not in repr(config)

@@ -87,7 +87,8 @@ async def _upstreams(upstreams: Mapping[str, UpstreamConfig]) -> list[Row]:
 
 async def _upstream(name: str, config: UpstreamConfig) -> Row:
     """Ask for the list of models: it needs the credential and costs nothing."""
-    upstream = HttpUpstream.from_config(msgspec.structs.replace(config, first_byte_timeout_s=10.0))
+    patient = msgspec.structs.replace(config, first_byte_timeout_s=10.0)
+    upstream = HttpUpstream.from_config(patient, os.environ)
     path = "/v1/models" if config.protocol == "messages" else "/models"
     headers = request_headers(config.protocol, config.dialect, config.api_key, {}, stream=False)
     try:

@@ -4,8 +4,10 @@ import asyncio
 import os
 from pathlib import Path
 
+from tollbridge.bootstrap import check_upstreams
 from tollbridge.cli.context import load_config
-from tollbridge.config import DEMO_UPSTREAM, Config, ModelConfig, TargetConfig
+from tollbridge.cli.output import fail
+from tollbridge.config import DEMO_UPSTREAM, Config, ConfigError, ModelConfig, TargetConfig
 from tollbridge.upstream.probe import discover, http_get
 
 SEED_MODEL = "hy3-preview"
@@ -14,7 +16,13 @@ SEED_MODEL = "hy3-preview"
 def deployed(path: Path | None, *, as_json: bool = False) -> Config:
     """The file; without one, what keys in the environment and local servers offer."""
     config = load_config(path, as_json=as_json)
-    return found() if config is None else config
+    if config is None:
+        config = found()
+        try:
+            check_upstreams(config, os.environ)
+        except ConfigError as error:
+            fail(f"{error}; mend the environment or write a tollbridge.toml", as_json=as_json)
+    return config
 
 
 def found() -> Config:

@@ -39,6 +39,8 @@ class Connection(asyncio.Protocol):
         "_used",
         "closed",
         "loop",
+        "reuse_until",
+        "wire",
     )
 
     def __init__(
@@ -46,6 +48,10 @@ class Connection(asyncio.Protocol):
     ) -> None:
         self.closed = False
         self.loop = loop
+        self.reuse_until = inf
+        """On the loop's clock; later it is not given to another request."""
+        self.wire: asyncio.Transport | None = None
+        """The transport below TLS, where bytes wait that TLS no longer knows of."""
         self._on_free = on_free
         self._transport: asyncio.Transport | None = None
         self._poll = select.poll()
@@ -215,9 +221,10 @@ class Connection(asyncio.Protocol):
         may still be reading it, or not: such a connection is closed."""
         self._reply = None
         self.resume()
-        transport = self._transport
+        transport, wire = self._transport, self.wire
         assert transport is not None
-        if reply.response.reusable and not transport.get_write_buffer_size():
+        unsent = transport.get_write_buffer_size() or (wire and wire.get_write_buffer_size())
+        if reply.response.reusable and not unsent:
             self._on_free(self)
         else:
             self.close()
@@ -231,6 +238,7 @@ class Reply:
     __slots__ = (
         "_connection",
         "_error",
+        "_last_call",
         "_take",
         "_timeout_s",
         "_waiter",
@@ -251,6 +259,7 @@ class Reply:
         self._take: Callable[[bytes], bool] | None = None
         """Who is poured into."""
         self._error: UpstreamError | None = None
+        self._last_call: asyncio.TimerHandle | None = None
 
     @property
     def status(self) -> int:
@@ -261,6 +270,13 @@ class Reply:
     def headers(self) -> Mapping[str, str]:
         """With lower-case names; of repeated ones the last."""
         return self.response.headers
+
+    def end_by(self, moment: float, message: str) -> None:
+        """Fail at this moment of the loop's clock, whether or not anybody waits."""
+        connection = self._connection
+        if connection is not None:
+            error = UpstreamTimeoutError(message, sent=True)
+            self._last_call = connection.loop.call_at(moment, connection.fail, error)
 
     async def head(self, timeout_s: float) -> None:
         """Wait for the head. Called once, before anything else."""
@@ -305,6 +321,8 @@ class Reply:
 
     def end(self, error: UpstreamError | None) -> None:
         """Called by the connection, which then belongs to somebody else."""
+        if self._last_call is not None:
+            self._last_call.cancel()
         self.response.close()
         self._connection = None
         self._error = error

@@ -1,22 +1,27 @@
 """The HTTP/1.1 client: `ports.Upstream` over a pool of connections to one server."""
 
 import asyncio
-import functools
-import socket
 import ssl
+from collections.abc import Mapping
 
 from tollbridge.app.ports import UpstreamError, UpstreamRequest, UpstreamTimeoutError
 from tollbridge.config import UpstreamConfig
 from tollbridge.upstream.connection import Connection, Reply
+from tollbridge.upstream.dial import PROXY_REFUSES_US, Dialer
 from tollbridge.upstream.origin import parse_origin
 from tollbridge.upstream.pool import Pool
+from tollbridge.upstream.proxy import Proxy, choose_proxy
 from tollbridge.upstream.request import encode_head, static_lines
+from tollbridge.upstream.resolve import Lookup, system_lookup
 from tollbridge.upstream.response import Response
+from tollbridge.upstream.tls import client_context
 
 IDLE_KEEP_S = 30.0
 """How long an unused connection is kept: below the 60 s and more after which servers and the
 boxes in between drop one without a word."""
 
+REUSE_S = 300.0
+"""How long a connection takes new requests: a name that leads elsewhere meanwhile is found."""
 
 THREAD_PER_CONNECTION = frozenset({"llama.cpp"})
 """Dialects whose servers give one of a few threads to each open connection: an idle one would keep
@@ -26,9 +31,10 @@ the next request waiting for seconds."""
 class HttpUpstream:
     """A server that runs models. Belongs to the event loop on which it is first used.
 
-    Three deadlines bound a request: `connect_timeout_s` for a free place in the pool and again
-    for the connection with its TLS handshake, `first_byte_timeout_s` from sending to the head of
-    the answer, `idle_timeout_s` for each wait for more of it. No error message names the server.
+    Four deadlines bound a request: `connect_timeout_s` for a free place in the pool and again for
+    the connection with its proxy and TLS, `first_byte_timeout_s` from sending to the head of the
+    answer, `idle_timeout_s` for each wait for more of it, and `total_timeout_s`, if there is one,
+    for all of it. No error message names the server.
     """
 
     def __init__(
@@ -38,35 +44,62 @@ class HttpUpstream:
         connect_timeout_s: float = 5.0,
         first_byte_timeout_s: float = 120.0,
         idle_timeout_s: float = 300.0,
+        total_timeout_s: float | None = None,
         connections_max: int = 512,
         keep_alive: bool = True,
+        proxy: Proxy | None = None,
+        unix_socket: str = "",
         ssl_context: ssl.SSLContext | None = None,
+        lookup: Lookup = system_lookup,
     ) -> None:
         """Connects to nothing yet.
 
         Raises:
             ValueError: the base URL cannot be used.
         """
-        self._origin = parse_origin(base_url)
-        self._static = static_lines(self._origin, keep_alive=keep_alive)
-        self._connect_timeout_s = connect_timeout_s
+        origin = parse_origin(base_url)
+        self._prefix = origin.prefix
+        self._static = static_lines(origin, keep_alive=keep_alive)
+        self._target = ""
+        if proxy is not None and not origin.tls:
+            self._target = f"http://{origin.authority}"
+            if proxy.authorization:
+                self._static += f"\r\nproxy-authorization: {proxy.authorization}"
+        self._dialer = Dialer(
+            origin, proxy=proxy, unix_socket=unix_socket, ssl_context=ssl_context, lookup=lookup
+        )
+        self._connect_timeout_s = min(connect_timeout_s, total_timeout_s or connect_timeout_s)
         self._first_byte_timeout_s = first_byte_timeout_s
         self._idle_timeout_s = idle_timeout_s
-        self._ssl_context = ssl_context
+        self._total_timeout_s = total_timeout_s
         self._pool: Pool[Connection] = Pool(connections_max)
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed = False
 
     @classmethod
-    def from_config(cls, config: UpstreamConfig) -> "HttpUpstream":
-        """The client for an entry of the operator's file."""
+    def from_config(cls, config: UpstreamConfig, environ: Mapping[str, str]) -> "HttpUpstream":
+        """The client for an entry of the operator's file; `environ` may name proxies.
+
+        Raises:
+            ValueError: beginning with the setting that cannot be used.
+        """
+        ssl_context = None
+        if config.tls_ca or not config.tls_verify:
+            ssl_context = client_context(config.tls_ca, verify=config.tls_verify)
+        proxy = None
+        if not config.unix_socket:
+            proxy = choose_proxy(config.proxy, parse_origin(config.base_url), environ)
         return cls(
             config.base_url,
             connect_timeout_s=config.connect_timeout_s,
             first_byte_timeout_s=config.first_byte_timeout_s,
             idle_timeout_s=config.idle_timeout_s,
+            total_timeout_s=config.total_timeout_s,
             connections_max=config.connections_max,
             keep_alive=config.dialect not in THREAD_PER_CONNECTION,
+            proxy=proxy,
+            unix_socket=config.unix_socket,
+            ssl_context=ssl_context,
         )
 
     @property
@@ -82,14 +115,21 @@ class HttpUpstream:
             UpstreamTimeoutError: no connection or no head within the deadline.
             ValueError: a header cannot be sent.
         """
-        head = encode_head(request, self._origin.prefix, self._static)
+        head = encode_head(request, self._prefix, self._static, self._target)
+        total = self._total_timeout_s
+        until = None if total is None else asyncio.get_running_loop().time() + total
         reply: Reply | None = None
         while reply is None:  # a dead idle connection is gone after each round, so this ends
             connection = await self._checkout()
             response = Response(bodyless=request.method == "HEAD")
             reply = connection.start(head, request.body, response)
         reply.idle_timeout_s = self._idle_timeout_s
+        if until is not None:
+            reply.end_by(until, f"timed out after {total:g} s in all")
         await reply.head(self._first_byte_timeout_s)
+        if self._target and reply.status == 407:
+            reply.abort()
+            raise UpstreamError(PROXY_REFUSES_US, sent=False)
         return reply
 
     async def close(self) -> None:
@@ -151,37 +191,29 @@ class HttpUpstream:
         """Connect, in a place that is reserved; closing the connection gives it back."""
         loop = asyncio.get_running_loop()
         connection = Connection(loop, self._on_free)
+        connection.reuse_until = loop.time() + REUSE_S
         try:
-            origin = self._origin
-            if origin.tls and self._ssl_context is None:
-                self._ssl_context = default_ssl_context()
             async with asyncio.timeout(self._connect_timeout_s):
-                await loop.create_connection(
-                    lambda: connection,
-                    origin.host,
-                    origin.port,
-                    ssl=self._ssl_context if origin.tls else None,
-                    server_hostname=origin.host if origin.tls else None,
-                )
-        except BaseException as error:
+                await self._dialer.open(connection)
+        except TimeoutError:
             connection.close()
-            if isinstance(error, TimeoutError):
-                patience = f"{self._connect_timeout_s:g} s connecting"
-                # Without its cause, here and below: that names the server.
-                raise UpstreamTimeoutError(f"timed out after {patience}", sent=False) from None
-            if isinstance(error, OSError):
-                raise UpstreamError(_connect_failure(error), sent=False) from None
+            patience = f"{self._connect_timeout_s:g} s connecting"
+            raise UpstreamTimeoutError(f"timed out after {patience}", sent=False) from None
+        except BaseException:
+            connection.close()
             raise
         return connection
 
     def _on_free(self, connection: Connection) -> None:
         if connection.closed:
             self._pool.remove(connection)
-        elif self._closed:
+            return
+        loop = connection.loop
+        now = loop.time()
+        if self._closed or now >= connection.reuse_until:
             connection.close()
         else:
-            loop = connection.loop
-            self._pool.put(connection, loop.time())
+            self._pool.put(connection, now)
             if self._sweeper is None:
                 self._sweeper = loop.call_later(IDLE_KEEP_S, self._sweep, loop)
 
@@ -193,32 +225,3 @@ class HttpUpstream:
         self._sweeper = (
             None if oldest is None else loop.call_at(oldest + IDLE_KEEP_S, self._sweep, loop)
         )
-
-
-@functools.cache
-def default_ssl_context() -> ssl.SSLContext:
-    """Verifies against the system's authorities.
-
-    Made when the first TLS connection is: loading the authorities takes about 20 ms and some
-    megabytes, which a gateway in front of local models never needs. All upstreams share it.
-    """
-    context = ssl.create_default_context()
-    context.set_alpn_protocols(["http/1.1"])
-    return context
-
-
-def _connect_failure(error: OSError) -> str:
-    """What happened, without the host that the system's own texts contain."""
-    match error:
-        case ssl.SSLCertVerificationError():
-            return "the server's certificate could not be verified"
-        case ssl.SSLError():
-            return "the TLS handshake failed"
-        case socket.gaierror():
-            return "the server's name could not be resolved"
-        case ConnectionRefusedError():
-            return "connection refused"
-        case ConnectionResetError() | ConnectionAbortedError() | BrokenPipeError():
-            return "the connection was reset while it was being opened"
-        case _:
-            return "the server could not be reached"

@@ -16,30 +16,35 @@ class Origin(NamedTuple):
     prefix: str
     """Put in front of every path; no slash at its end."""
 
+    @property
+    def place(self) -> str:
+        """Host and port, the default one too."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
-def parse_origin(base_url: str) -> Origin:
+
+def parse_origin(base_url: str, where: str = "base_url") -> Origin:
     """Take a base URL such as `https://models.example/v1/` apart.
 
     Raises:
-        ValueError: saying what is wrong. The text of the URL is not repeated, for people put
-            passwords into URLs.
+        ValueError: beginning with `where`, saying what is wrong. The text of the URL is not
+            repeated, for people put passwords into URLs.
     """
     try:
         parts = urlsplit(base_url)
         port = parts.port
         host = (parts.hostname or "").encode("idna").decode("ascii")
     except ValueError:
-        raise ValueError("base URL: the host or the port is malformed") from None
+        raise ValueError(f"{where}: the host or the port is malformed") from None
     if parts.scheme not in ("http", "https"):
-        raise ValueError("base URL: must begin with http:// or https://")
+        raise ValueError(f"{where}: must begin with http:// or https://")
     if not host:
-        raise ValueError("base URL: names no host")
+        raise ValueError(f"{where}: names no host")
     if "@" in parts.netloc:
-        raise ValueError("base URL: credentials belong into api_key, not into the URL")
+        raise ValueError(f"{where}: credentials belong into api_key, not into the URL")
     if parts.query or parts.fragment:
-        raise ValueError("base URL: must not have a query or a fragment")
+        raise ValueError(f"{where}: must not have a query or a fragment")
     if not (base_url.isascii() and base_url.isprintable() and " " not in base_url):
-        raise ValueError("base URL: must be printable ASCII without spaces")
+        raise ValueError(f"{where}: must be printable ASCII without spaces")
     tls = parts.scheme == "https"
     default_port = 443 if tls else 80
     authority = f"[{host}]" if ":" in host else host

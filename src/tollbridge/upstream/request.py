@@ -28,8 +28,10 @@ def static_lines(origin: Origin, *, keep_alive: bool = True) -> str:
     return lines if keep_alive else f"{lines}\r\nconnection: close"
 
 
-def encode_head(request: UpstreamRequest, prefix: str, static: str) -> bytes:
+def encode_head(request: UpstreamRequest, prefix: str, static: str, target: str = "") -> bytes:
     """The head, from the request line to the empty line; `content-length` is always there.
+
+    `target` is what stands before the path when a proxy wants the whole URL.
 
     Raises:
         ValueError: naming the header (or the path) that cannot be sent. Its value is not
@@ -41,7 +43,7 @@ def encode_head(request: UpstreamRequest, prefix: str, static: str) -> bytes:
     if not (path.isascii() and path.isprintable() and " " not in path):
         raise ValueError("path: must be printable ASCII without spaces")
     lines = [
-        f"{request.method} {prefix}{path} HTTP/1.1",
+        f"{request.method} {target}{prefix}{path} HTTP/1.1",
         static,
         f"content-length: {len(request.body)}",
     ]

@@ -9,6 +9,9 @@ OVERHEAD_BYTES_MAX = 64 * KIB
 """Bytes in a row that are not body: the head with its interim responses, chunk extensions,
 trailers. It is looked at after each read from the socket, which may overshoot it once."""
 
+PIECE_BYTES = 48
+"""What a piece of the body takes beside its bytes: a flood of tiny chunks is a flood, too."""
+
 BEFORE_ANSWER = "before the first byte of the answer"
 IN_ANSWER = "in the middle of the answer"
 
@@ -43,7 +46,7 @@ class Response:
         self.headers: dict[str, str] = {}
         self.chunks: list[bytes] = []
         self.buffered = 0
-        """Bytes in `chunks`."""
+        """Memory that `chunks` take, in bytes."""
         self.head_done = False
         self.ended = False
         self.reusable = False
@@ -66,6 +69,8 @@ class Response:
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
+            if isinstance(error.__context__, UpstreamError):
+                raise error.__context__ from None
             if not self.ended:
                 raise UpstreamError(f"the answer is not HTTP/1.1: {error}", sent=True) from None
             self.reusable = False  # what follows the message is not ours to understand
@@ -123,19 +128,17 @@ class Response:
         if status < 200 and status != 101:
             headers.clear()
             return
+        if not self._bodyless:
+            self._to_eof = _ends_with_the_connection(headers)
         self.status = status
         self.head_done = self._news = True
-        if self._bodyless:
-            self.ended = True
-            return
-        chunked = headers.get("transfer-encoding", "").lower().endswith("chunked")
-        self._to_eof = not (chunked or "content-length" in headers)
+        self.ended = self._bodyless
 
     def on_body(self, data: bytes) -> None:
         """Called for each piece of the body."""
         if not self.ended:
             self.chunks.append(data)
-            self.buffered += len(data)
+            self.buffered += len(data) + PIECE_BYTES
             self._overhead = 0
             self._news = True
 
@@ -146,3 +149,20 @@ class Response:
             self.ended = self._news = True
             # We asked for no upgrade: whatever talks after a 101, it is not HTTP.
             self.reusable = self.status != 101 and self._parser.should_keep_alive()
+
+
+def _ends_with_the_connection(headers: dict[str, str]) -> bool:
+    """Whether nothing else tells where the body ends.
+
+    Raises:
+        UpstreamError: it is compressed. Unpacked it would need bounds of its own, and passed on
+            as it is nobody could read it.
+    """
+    transfer, content = headers.get("transfer-encoding"), headers.get("content-encoding")
+    if content and content.lower() != "identity":
+        raise UpstreamError("the answer is compressed, and nobody asked for it", sent=True)
+    if transfer is None or transfer.lower() == "identity":
+        return "content-length" not in headers
+    if transfer.lower() != "chunked":
+        raise UpstreamError("the answer's transfer-encoding is not chunked", sent=True)
+    return False

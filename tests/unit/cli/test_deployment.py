@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+import typer
 
 from tollbridge.cli import deployment
 from tollbridge.cli.deployment import SEED_MODEL, deployed, found
@@ -34,3 +35,21 @@ def test_a_file_is_all_there_is(config: Path):
 def test_the_file_of_this_folder_is_taken(config: Path):
     config.rename("tollbridge.toml")
     assert list(deployed(None).models) == ["demo", "vendor/chat"]
+
+
+def test_a_proxy_that_cannot_be_used_is_told_without_a_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    async def discover(*_: object) -> Discovery:
+        upstream = UpstreamConfig(base_url="https://models.example/v1", protocol="chat")
+        return Discovery({"openai": upstream}, {})
+
+    monkeypatch.setattr(deployment, "discover", discover)
+    monkeypatch.setenv("ALL_PROXY", "socks5://u:s3cret@p")
+    for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(typer.Exit):
+        deployed(None)
+    told = capsys.readouterr().err
+    assert "upstreams.openai.proxy: the variable ALL_PROXY: must begin with http://" in told
+    assert "s3cret" not in told

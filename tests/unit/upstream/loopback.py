@@ -66,8 +66,11 @@ def run_on(loop_name: str, coroutine: Coroutine[None, None, T]) -> T:
 
 
 @contextlib.asynccontextmanager
-async def serve(handle: Handle, *, host: str = "127.0.0.1", ssl=None) -> AsyncIterator[int]:
-    """Give the port of a server that runs `handle` for each connection and closes it after that."""
+async def serve(
+    handle: Handle, *, host: str = "127.0.0.1", port: int = 0, path: str = "", ssl=None
+) -> AsyncIterator[int]:
+    """Give the port of a server that runs `handle` for each connection and closes it after that;
+    with `path` it listens on a Unix socket instead."""
     tasks: set[asyncio.Task[None]] = set()
 
     async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -81,14 +84,17 @@ async def serve(handle: Handle, *, host: str = "127.0.0.1", ssl=None) -> AsyncIt
         except asyncio.CancelledError:
             writer.transport.abort()
         finally:
-            tasks.discard(task)
             writer.close()
             with contextlib.suppress(ConnectionError, OSError):
                 await writer.wait_closed()
+            tasks.discard(task)
 
-    server = await asyncio.start_server(one, host, 0, ssl=ssl)
+    if path:
+        server = await asyncio.start_unix_server(one, path, ssl=ssl)
+    else:
+        server = await asyncio.start_server(one, host, port, ssl=ssl)
     try:
-        yield server.sockets[0].getsockname()[1]
+        yield 0 if path else server.sockets[0].getsockname()[1]
     finally:
         server.close()
         await server.wait_closed()
@@ -117,7 +123,7 @@ async def read_request(reader: asyncio.StreamReader) -> tuple[str, bytes]:
     length = next(
         int(line.partition(":")[2])
         for line in head.split("\r\n")
-        if line.startswith("content-length:")
+        if line.lower().startswith("content-length:")
     )
     return head, await reader.readexactly(length)
 

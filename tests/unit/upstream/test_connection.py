@@ -5,9 +5,9 @@ import socket
 
 import pytest
 
-from tollbridge.app.ports import UpstreamError
+from tollbridge.app.ports import UpstreamError, UpstreamTimeoutError
 from tollbridge.upstream.connection import BUFFER_BYTES_HIGH, JOIN_BYTES_MAX, Connection
-from tollbridge.upstream.response import Response
+from tollbridge.upstream.response import PIECE_BYTES, Response
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
@@ -123,6 +123,21 @@ def test_unsent_request_bytes_forbid_reuse() -> None:
     asyncio.run(main())
 
 
+def test_request_bytes_that_wait_below_tls_forbid_reuse() -> None:
+    async def main():
+        for unsent in (0, 1):
+            with Rig() as rig:
+                rig.connection.wire = FakeTransport()
+                rig.connection.wire.unsent = unsent
+                start(rig)
+                rig.connection.data_received(OK)
+                assert rig.freed == [bool(unsent)]
+                rig.connection.wire.socket.close()
+                rig.connection.wire.peer.close()
+
+    asyncio.run(main())
+
+
 def test_stale_when_the_kernel_has_something_to_read() -> None:
     async def main():
         with Rig() as rig:
@@ -154,12 +169,13 @@ def test_pause_and_resume() -> None:
     async def main():
         with Rig() as rig:
             reply = start(rig)
-            rig.connection.data_received(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * BUFFER_BYTES_HIGH)
+            room = BUFFER_BYTES_HIGH - PIECE_BYTES
+            rig.connection.data_received(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * room)
             assert rig.transport.calls == []
             rig.connection.data_received(b"x")
             rig.connection.data_received(b"x")
             assert rig.transport.calls == ["pause"]
-            assert len(await reply.read()) == BUFFER_BYTES_HIGH + 2
+            assert len(await reply.read()) == room + 2
             assert rig.transport.calls == ["pause", "resume"]
 
     asyncio.run(main())
@@ -241,5 +257,35 @@ def test_a_timer_that_finds_nobody_waiting_is_not_set_again() -> None:
             rig.connection._on_timer()
             assert rig.connection._timer is None
             assert rig.freed == []
+
+    asyncio.run(main())
+
+
+def test_the_end_of_all_patience_comes_whether_or_not_anybody_waits() -> None:
+    async def main():
+        with Rig() as rig:
+            reply = start(rig)
+            rig.connection.data_received(OK[:-1])
+            reply.end_by(rig.connection.loop.time(), "timed out in all")
+            await asyncio.sleep(0.001)
+            assert rig.freed == [True]
+            assert await reply.read() == b"o"
+            with pytest.raises(UpstreamTimeoutError, match="in all") as caught:
+                await reply.read()
+            assert caught.value.sent
+
+    asyncio.run(main())
+
+
+def test_an_exchange_that_has_ended_needs_no_end() -> None:
+    async def main():
+        with Rig() as rig:
+            reply = start(rig)
+            reply.end_by(rig.connection.loop.time() + 100, "timed out in all")
+            rig.connection.data_received(OK)
+            assert reply._last_call.cancelled()
+            reply.end_by(rig.connection.loop.time(), "timed out in all")
+            await asyncio.sleep(0)
+            assert rig.freed == [False]
 
     asyncio.run(main())

@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import ssl
 
 import pytest
 from tests.unit.upstream.loopback import (
@@ -69,10 +68,60 @@ def test_from_config(run: Run) -> None:
         async with serve(repeating(OK)) as port:
             base_url = f"http://127.0.0.1:{port}"
             config = UpstreamConfig(base_url=base_url, protocol="chat", connections_max=1)
-            upstream = HttpUpstream.from_config(config)
+            upstream = HttpUpstream.from_config(config, {})
             assert await fetch(upstream) == (200, b"ok")
             assert not upstream.pool.reserve()
             await upstream.close()
+
+    run(main())
+
+
+def test_settings_of_the_configuration(tmp_path) -> None:
+    base_url = "https://models.example/v1"
+    for settings, words in (
+        ({"tls_ca": str(tmp_path / "none.pem")}, "^tls_ca: "),
+        ({"proxy": "socks5://p"}, "^proxy: "),
+        ({"base_url": "http://u:s3cret@models.example"}, "^base_url: "),
+    ):
+        config = UpstreamConfig(**{"base_url": base_url, "protocol": "chat"} | settings)
+        with pytest.raises(ValueError, match=words) as caught:
+            HttpUpstream.from_config(config, {})
+        assert "s3cret" not in str(caught.value)
+    config = UpstreamConfig(base_url=base_url, protocol="chat", unix_socket="/run/models.sock")
+    HttpUpstream.from_config(config, {"ALL_PROXY": "socks5://p"})
+
+
+def test_the_environment_s_proxy_is_asked(run: Run) -> None:
+    seen = []
+
+    async def handle(reader, writer):
+        seen.append((await read_request(reader))[0])
+        writer.write(OK)
+
+    async def main():
+        async with serve(handle) as port:
+            config = UpstreamConfig(base_url="http://models.example/v1", protocol="chat")
+            environ = {"HTTP_PROXY": f"http://user:pass@127.0.0.1:{port}"}
+            upstream = HttpUpstream.from_config(config, environ)
+            assert await fetch(upstream) == (200, b"ok")
+            await upstream.close()
+        assert seen[0].startswith("POST http://models.example/v1/v1/messages HTTP/1.1\r\n")
+        assert "\r\nhost: models.example\r\n" in seen[0]
+        assert "\r\nproxy-authorization: Basic dXNlcjpwYXNz\r\n" in seen[0]
+
+    run(main())
+
+
+def test_connections_grow_old(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_client, "REUSE_S", 0.0)
+    served: list[int] = []
+
+    async def main():
+        async with serve(repeating(OK, served)) as port, client(port) as upstream:
+            for _ in range(3):
+                assert await fetch(upstream) == (200, b"ok")
+                assert upstream.pool.open == 0
+        assert served == [1, 1, 1]
 
     run(main())
 
@@ -302,30 +351,3 @@ def test_ipv6(run: Run) -> None:
     except OSError as error:
         pytest.skip(f"no IPv6 on the loopback interface: {error}")
     run(main())
-
-
-def test_the_default_context_is_made_once_and_late() -> None:
-    http_client.default_ssl_context.cache_clear()
-    HttpUpstream("https://models.example")
-    assert http_client.default_ssl_context.cache_info().currsize == 0
-    context = http_client.default_ssl_context()
-    assert context.verify_mode is ssl.CERT_REQUIRED
-    assert context.check_hostname
-    assert http_client.default_ssl_context() is context
-
-
-@pytest.mark.parametrize(
-    ("error", "words"),
-    [
-        (socket.gaierror(-2, "Name or service not known: h.example"), "name could not be resolved"),
-        (ConnectionRefusedError(111, "h.example"), "connection refused"),
-        (ConnectionResetError(104, "h.example"), "reset while it was being opened"),
-        (ssl.SSLError(1, "h.example"), "TLS handshake failed"),
-        (OSError("Multiple exceptions: h.example"), "could not be reached"),
-        (OSError(101, "Network is unreachable: h.example"), "could not be reached"),
-    ],
-)
-def test_connect_failures_are_told_without_the_host(error: OSError, words: str) -> None:
-    message = http_client._connect_failure(error)
-    assert words in message
-    assert "h.example" not in message

@@ -40,3 +40,15 @@ def test_refusals_do_not_repeat_the_url(base_url: str, words: str) -> None:
         parse_origin(base_url)
     assert "s3cret" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_the_place_has_a_port() -> None:
+    assert parse_origin("https://models").place == "models:443"
+    assert parse_origin("http://[::1]").place == "[::1]:80"
+
+
+def test_the_refused_setting_is_named() -> None:
+    with pytest.raises(ValueError, match=r"^base_url: names no host$"):
+        parse_origin("http://")
+    with pytest.raises(ValueError, match=r"^proxy: names no host$"):
+        parse_origin("http://", "proxy")

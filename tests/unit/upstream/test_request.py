@@ -74,3 +74,11 @@ def test_a_path_may_leave_the_last_segment_of_the_base_url(base_url: str, target
     origin = parse_origin(base_url)
     head = encode_head(UpstreamRequest("POST", "/../tokenize", (), b""), origin.prefix, "")
     assert head.startswith(f"POST {target} HTTP/1.1\r\n".encode())
+
+
+def test_a_proxy_gets_the_whole_url() -> None:
+    origin = parse_origin("http://models.example/v1")
+    for path, target in (("/x", "/v1/x"), ("/../x", "/x")):
+        request = UpstreamRequest("GET", path, (), b"")
+        head = encode_head(request, origin.prefix, static_lines(origin), "http://models.example")
+        assert head.startswith(f"GET http://models.example{target} HTTP/1.1\r\n".encode())

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tollbridge.app.ports import UpstreamError
-from tollbridge.upstream.response import OVERHEAD_BYTES_MAX, Response
+from tollbridge.upstream.response import OVERHEAD_BYTES_MAX, PIECE_BYTES, Response
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\nX-Empty:\r\nX: 1\r\nx: 2\r\n\r\n"
@@ -67,12 +67,39 @@ def test_ends_by_itself(raw: bytes, body: bytes, reusable: bool) -> None:
     response.feed_eof()
 
 
-@pytest.mark.parametrize("header", [b"", b"transfer-encoding: gzip\r\n", b"connection: close\r\n"])
+@pytest.mark.parametrize(
+    "header", [b"", b"transfer-encoding: identity\r\n", b"connection: close\r\n"]
+)
 def test_close_delimited(header: bytes) -> None:
     response = fed(HEAD + header + b"\r\nab", b"cd")
     assert not response.ended
     response.feed_eof()
     assert (response.ended, response.reusable, response.take()) == (True, False, b"abcd")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"content-encoding: gzip",
+        b"content-encoding: BR",
+        b"content-encoding: identity, gzip",
+        b"transfer-encoding: gzip",
+        b"transfer-encoding: gzip, chunked",
+        b"transfer-encoding: xchunked",
+    ],
+)
+def test_codings_that_nobody_asked_for(header: bytes) -> None:
+    response = Response()
+    with pytest.raises(UpstreamError, match=r"compressed|transfer-encoding"):
+        response.feed(HEAD + header + b"\r\n\r\nab")
+    assert not response.head_done
+    assert fed(HEAD + header + b"\r\n\r\n", bodyless=True).ended
+
+
+@pytest.mark.parametrize("value", [b"", b"identity", b"Identity"])
+def test_a_coding_that_is_none(value: bytes) -> None:
+    response = fed(HEAD + b"content-encoding: " + value + b"\r\ncontent-length: 2\r\n\r\nok")
+    assert (response.ended, response.take()) == (True, b"ok")
 
 
 @pytest.mark.parametrize("rest", [b"", b"ok"])
@@ -97,12 +124,12 @@ def test_trailers_are_bounded() -> None:
 
 def test_a_body_in_small_pieces_is_not_overhead() -> None:
     response = fed(CHUNKED, *[b"1\r\nx\r\n"] * 20_000)
-    assert response.buffered == 20_000
+    assert response.buffered == 20_000 * (1 + PIECE_BYTES)
 
 
 def test_take_joins_and_empties() -> None:
     response = fed(HEAD + b"content-length: 6\r\n\r\n", b"ab", b"cd")
-    assert response.buffered == 4
+    assert response.buffered == 4 + 2 * PIECE_BYTES
     assert response.take() == b"abcd"
     assert (response.buffered, response.chunks, response.take()) == (0, [], b"")
 
