@@ -5,7 +5,8 @@ writes to `flush`. A pack that many commands of the batch draw from is read once
 A command's writes are taken over at its end, all or none, so that one which fails leaves no trace.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import msgspec
 from msgspec.structs import astuple
@@ -25,6 +26,7 @@ from tollbridge.ledger.model import (
     TransferKind,
 )
 from tollbridge.storage.counters import Counters
+from tollbridge.storage.memory import Memory, OpenHold
 from tollbridge.storage.session import Row, Session
 from tollbridge.units import (
     ALERT_LEVELS_DEFAULT,
@@ -37,12 +39,16 @@ from tollbridge.units import (
 )
 from tollbridge.usage import Provenance, TokenUsage
 
+T = TypeVar("T")
+
 
 class Batch:
     """The commands of one transaction.
 
     `leases` are the leases of the workers of this process, as far as they are committed; `levels`
-    the percentages of a pack that are told when they are spent.
+    the percentages of a pack that are told when they are spent; `memory` is what is known before.
+    A batch that is not `careful` leaves it to a constraint to refuse a request that was admitted
+    before, and then all of it is refused.
     """
 
     def __init__(
@@ -50,14 +56,21 @@ class Batch:
         session: Session,
         leases: dict[str, Millis],
         levels: Sequence[int] = ALERT_LEVELS_DEFAULT,
+        memory: Memory | None = None,
+        *,
+        careful: bool = True,
     ) -> None:
         self.session = session
+        self.memory = memory = memory or Memory()
+        self.is_committed = False
+        self._careful = careful
         self._leases = leases
         self._levels = levels
-        self._counters = Counters(session)
+        self._counters = Counters(session, memory)
         self._alerts: list[Row] = []
         self._renewed: dict[str, Millis] = {}
-        self._packs: dict[EnvId, dict[PackId, Pack]] = {}
+        self._packs = memory.packs
+        self._holds = memory.holds
         self._changed: dict[tuple[EnvId, PackId], Pack] = {}
         self._journal: list[Row] = []
         self._begun: list[Row] = []
@@ -67,12 +80,17 @@ class Batch:
 
     def admit(self, admission: Admission) -> Hold | Refusal:
         """Hold the price of a request, or say which check refused it."""
-        env_id, request_id, now = admission.env_id, admission.request_id, admission.now
-        found = self.session.row("admission_check", env_id, request_id)
-        if found is None or found[0] != admission.generation:
+        if self._generation(admission.env_id) != admission.generation:
             return Refusal.STALE
-        if found[1]:
+        if self._careful and self._was_admitted(admission):
             return Refusal.DUPLICATE
+        placed = self._place(admission)
+        if isinstance(placed, Refusal) and not self._careful and self._was_admitted(admission):
+            return Refusal.DUPLICATE
+        return placed
+
+    def _place(self, admission: Admission) -> Hold | Refusal:
+        env_id, request_id, now = admission.env_id, admission.request_id, admission.now
         if admission.key_expires_at is not None and admission.key_expires_at <= now:
             return Refusal.KEY_EXPIRED
         key_id, counters = admission.key_id, self._counters
@@ -100,6 +118,9 @@ class Batch:
             self._begun.append((env_id, request_id, index, leg.pack_id, leg.amount, *about))
         if not plan.legs:
             self._begun.append((env_id, request_id, 0, None, 0, *about))
+        self._holds[env_id, request_id] = OpenHold(
+            plan.legs, key_id, now, tokens, budget is not None
+        )
         self._move(env_id, request_id, plan.transfers, plan.packs, now)
         if self._lease(admission.worker_id) - now < LEASE_MS // 2:
             self._renew(admission.worker_id, now)
@@ -108,11 +129,10 @@ class Batch:
     def settle(self, settlement: Settlement) -> Settled:
         """End a hold and record the usage."""
         env_id, request_id = settlement.env_id, settlement.request_id
-        found = self.session.rows("hold_legs", env_id, request_id)
-        # A hold that this batch has ended stands in the database until the batch is written.
-        if not found or (env_id, request_id) in self._usage:
+        hold = self._hold(env_id, request_id)
+        if hold is None:
             return self._settled_before(settlement)
-        legs = [Leg(row[0], row[1]) for row in found if row[1]]
+        legs, key_id, started_at, window_tokens, budgeted = hold
         ending = machine.settle(
             legs,
             self._live_packs(env_id).values(),
@@ -122,7 +142,7 @@ class Batch:
         )
         self._move(env_id, request_id, ending.transfers, ending.packs, settlement.ended_at)
         self._ended.append((env_id, request_id))
-        _, _, key_id, started_at, window_tokens, budgeted = found[0]
+        self._holds.pop((env_id, request_id), None)
         counters = self._counters
         counters.count(env_id, key_id, -1)
         if window_tokens:
@@ -148,8 +168,7 @@ class Batch:
 
     def abandon(self, admission: Admission) -> None:
         """Void the hold of an admission, if it was placed: whoever asked for it has gone."""
-        key = (admission.env_id, admission.request_id)
-        if self.session.row("hold_legs", *key) is None:
+        if self._hold(admission.env_id, admission.request_id) is None:
             return
         self.settle(
             Settlement(
@@ -177,7 +196,7 @@ class Batch:
             return False
         key_id, model, upstream, upstream_model, protocol, stream, version, *counted = found
         started_at, *counts, charge = counted
-        self.settle(
+        settled = self.settle(
             Settlement(
                 request_id=request_id,
                 env_id=env_id,
@@ -196,7 +215,7 @@ class Batch:
                 price_version=version,
             )
         )
-        return True
+        return not settled.exists
 
     def expire(self, env_id: EnvId, pack_id: PackId, now: Millis) -> bool:
         """Expire what a pack has available. False: another one did."""
@@ -206,6 +225,11 @@ class Batch:
         lost = machine.Transfer(TransferKind.EXPIRE, 0, pack_id, pack.available)
         self._move(env_id, RequestId(pack_id), (lost,), (expired,), now)
         return True
+
+    def change(self, change: Callable[[Session], T]) -> T:
+        """Run what may change anything, in a transaction of its own."""
+        self.memory = Memory()
+        return change(self.session)
 
     def flush(self) -> None:
         """Write everything that the commands decided.
@@ -228,8 +252,30 @@ class Batch:
                 self.session.write(name, *rows)
 
     def committed(self) -> None:
-        """Told after the commit: the leases hold."""
+        """Told after the commit: the leases hold, and what is known is true."""
         self._leases.update(self._renewed)
+        self.is_committed = True
+
+    def _was_admitted(self, admission: Admission) -> bool:
+        return self.session.row("admitted", admission.env_id, admission.request_id) is not None
+
+    def _generation(self, env_id: EnvId) -> int | None:
+        generations = self.memory.generations
+        if env_id not in generations:
+            found = self.session.row("generation", env_id)
+            generations[env_id] = None if found is None else found[0]
+        return generations[env_id]
+
+    def _hold(self, env_id: EnvId, request_id: RequestId) -> OpenHold | None:
+        """None: it was never placed, or has ended."""
+        hold = self._holds.get((env_id, request_id))
+        # A hold that this batch has ended stands in the database until the batch is written.
+        if hold is None and (env_id, request_id) not in self._usage:
+            rows = self.session.rows("hold_legs", env_id, request_id)
+            if rows:
+                legs = tuple(Leg(row[0], row[1]) for row in rows if row[1])
+                return OpenHold(legs, *rows[0][2:])
+        return hold
 
     def _live_packs(self, env_id: EnvId) -> dict[PackId, Pack]:
         packs = self._packs.get(env_id)

@@ -111,11 +111,11 @@ class Loaded(ReplaySession):
             legs[:] = [row[:-1] for row in sorted(legs, key=_leg)]
         self.known.update(lists)
         self.known |= {("open_exchanges", *key): [(count,)] for key, count in under_way.items()}
-        for env_id, request_id in begins:
-            generation = generations.get(env_id)
-            self.known["admission_check", env_id, request_id] = (
-                () if generation is None else [(generation, (env_id, request_id) in admitted)]
-            )
+        for env_id in environments:
+            known = env_id in generations
+            self.known["generation", env_id] = [(generations[env_id],)] if known else ()
+        for begin in begins:
+            self.known["admitted", *begin] = [(1,)] if begin in admitted else ()
 
     async def fetch(self, connection: Connection, read: Read) -> None:
         """Read what the commands unexpectedly ask for."""

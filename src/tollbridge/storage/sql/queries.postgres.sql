@@ -2,12 +2,11 @@
 -- reads and writes in bulk is in `batch.postgres.sql`. `-- name:` begins a statement; the comment
 -- lines below it say what for. Parameters are numbered. Texts are ordered as SQLite and Python do.
 
--- name: admission_check
--- The environment's generation, and whether the request id was admitted before.
-SELECT generation,
-       EXISTS (SELECT 1 FROM holds WHERE env_id = $1 AND request_id = $2)
-       OR EXISTS (SELECT 1 FROM usage_records WHERE env_id = $1 AND request_id = $2)
-  FROM environments WHERE env_id = $1;
+-- name: admitted
+-- A row if the request id was admitted before.
+SELECT 1 FROM holds WHERE env_id = $1 AND request_id = $2 AND leg = 0
+UNION ALL
+SELECT 1 FROM usage_records WHERE env_id = $1 AND request_id = $2;
 
 -- name: live_packs
 -- The packs of an environment that can take part in a hold or settlement.

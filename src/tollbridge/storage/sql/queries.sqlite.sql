@@ -1,12 +1,11 @@
 -- Every statement that the store can run on SQLite. `-- name:` begins one; the comment lines below
 -- it say what for. Parameters are numbered.
 
--- name: admission_check
--- The environment's generation, and whether the request id was admitted before.
-SELECT generation,
-       EXISTS (SELECT 1 FROM holds WHERE env_id = ?1 AND request_id = ?2)
-       OR EXISTS (SELECT 1 FROM usage_records WHERE env_id = ?1 AND request_id = ?2)
-  FROM environments WHERE env_id = ?1;
+-- name: admitted
+-- A row if the request id was admitted before.
+SELECT 1 FROM holds WHERE env_id = ?1 AND request_id = ?2 AND leg = 0
+UNION ALL
+SELECT 1 FROM usage_records WHERE env_id = ?1 AND request_id = ?2;
 
 -- name: live_packs
 -- The packs of an environment that can take part in a hold or settlement.

@@ -168,6 +168,12 @@ BEGIN SELECT RAISE(ABORT, 'usage records are append-only'); END;
 CREATE TRIGGER usage_no_delete BEFORE DELETE ON usage_records
 BEGIN SELECT RAISE(ABORT, 'usage records are append-only'); END;
 
+-- A request id is admitted once, also when its exchange has ended.
+CREATE TRIGGER holds_once BEFORE INSERT ON holds
+WHEN EXISTS (
+    SELECT 1 FROM usage_records WHERE env_id = NEW.env_id AND request_id = NEW.request_id)
+BEGIN SELECT RAISE(ABORT, 'this request id was admitted before'); END;
+
 -- Processes that serve exchanges. One whose lease ran out is dead, and its holds are recovered.
 CREATE TABLE workers (
     worker_id   TEXT    NOT NULL PRIMARY KEY,
