@@ -25,6 +25,8 @@ class Transfer(msgspec.Struct, frozen=True, gc=False):
     amount: MicroCredits
     released: MicroCredits = MicroCredits(0)
     """Of a post only: what was held above the amount and returns to available."""
+    seq: int = 0
+    """Its number among the transfers of its pack; an overrun has none."""
 
 
 class Budget(msgspec.Struct, frozen=True):
@@ -114,9 +116,12 @@ def place_hold(
             break
         drawn = MicroCredits(min(due, pack.available))
         if drawn:
-            transfers.append(Transfer(TransferKind.HOLD, len(legs), pack.pack_id, drawn))
+            moved = _moved(pack, available=-drawn, held=drawn)
+            transfers.append(
+                Transfer(TransferKind.HOLD, len(legs), pack.pack_id, drawn, seq=moved.seq)
+            )
             legs.append(Leg(pack.pack_id, drawn))
-            changed.append(_moved(pack, available=-drawn, held=drawn))
+            changed.append(moved)
             due -= drawn
     assert due == 0, "a hold is placed whole or not at all"
     return HoldPlan(
@@ -148,19 +153,23 @@ def settle(
         posted = MicroCredits(min(due, leg.amount))
         released = MicroCredits(leg.amount - posted)
         pack = changed.get(leg.pack_id) or books[leg.pack_id]
-        changed[leg.pack_id] = _moved(pack, available=released, held=-leg.amount, spent=posted)
+        moved = _moved(pack, available=released, held=-leg.amount, spent=posted)
+        changed[leg.pack_id] = moved
         if posted:
-            transfers.append(Transfer(TransferKind.POST, index, leg.pack_id, posted, released))
+            end = Transfer(TransferKind.POST, index, leg.pack_id, posted, released, moved.seq)
         else:
-            transfers.append(Transfer(TransferKind.VOID, index, leg.pack_id, leg.amount))
+            end = Transfer(TransferKind.VOID, index, leg.pack_id, leg.amount, seq=moved.seq)
+        transfers.append(end)
         due -= posted
     if due:
         index = 0
         for pack in draw_order((books | changed).values(), model, now):
             spent = MicroCredits(min(due, pack.available))
             if spent:
-                transfers.append(Transfer(TransferKind.SPEND, index, pack.pack_id, spent))
-                changed[pack.pack_id] = _moved(pack, available=-spent, spent=spent)
+                moved = changed[pack.pack_id] = _moved(pack, available=-spent, spent=spent)
+                transfers.append(
+                    Transfer(TransferKind.SPEND, index, pack.pack_id, spent, seq=moved.seq)
+                )
                 index += 1
                 due -= spent
         if due:
@@ -169,7 +178,7 @@ def settle(
         expired = expire(pack, now)
         if expired is not pack:
             lost = MicroCredits(pack.available)
-            transfers.append(Transfer(TransferKind.EXPIRE, index, pack_id, lost))
+            transfers.append(Transfer(TransferKind.EXPIRE, index, pack_id, lost, seq=expired.seq))
             changed[pack_id] = expired
     return Ending(tuple(transfers), tuple(changed.values()), MicroCredits(due))
 
@@ -193,8 +202,13 @@ def correct(pack: Pack, amount: int, now: Millis) -> tuple[Transfer, Pack] | Non
     if _is_over(pack, now) or pack.available + amount < 0:
         return None
     kind = TransferKind.ADD if amount > 0 else TransferKind.TAKE_BACK
-    transfer = Transfer(kind, 0, pack.pack_id, MicroCredits(abs(amount)))
-    corrected = replace(pack, granted=pack.granted + amount, available=pack.available + amount)
+    corrected = replace(
+        pack,
+        granted=pack.granted + amount,
+        available=pack.available + amount,
+        seq=pack.seq + 1,
+    )
+    transfer = Transfer(kind, 0, pack.pack_id, MicroCredits(abs(amount)), seq=corrected.seq)
     return transfer, corrected
 
 
@@ -224,6 +238,7 @@ def _moved(
         held=pack.held + held,
         spent=pack.spent + spent,
         expired=pack.expired + expired,
+        seq=pack.seq + 1,
     )
     assert moved.available >= 0, "no pack is overdrawn"
     assert moved.held >= 0, "a hold ends once"

@@ -55,6 +55,8 @@ class Pack(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: Millis | None = None
     models: tuple[str, ...] = ()
     """The models that may draw from it; empty: all of group `cloudbase`."""
+    seq: int = 1
+    """The number of its last transfer; the grant is the first."""
 
 
 class Need(msgspec.Struct, frozen=True):

@@ -28,6 +28,7 @@ from tollbridge.ledger.model import (
 from tollbridge.storage.counters import Counters
 from tollbridge.storage.memory import Memory, OpenHold
 from tollbridge.storage.session import Row, Session
+from tollbridge.storage.usage_rows import OF_FIRST_LEG, USAGE_COLUMNS, first_leg, usage_row
 from tollbridge.units import (
     ALERT_LEVELS_DEFAULT,
     LEASE_MS,
@@ -72,7 +73,7 @@ class Batch:
         self._packs = memory.packs
         self._holds = memory.holds
         self._changed: dict[tuple[EnvId, PackId], Pack] = {}
-        self._journal: list[Row] = []
+        self._transfers: list[Row] = []
         self._begun: list[Row] = []
         self._checkpoints: list[Row] = []
         self._ended: list[Row] = []
@@ -114,12 +115,15 @@ class Batch:
             *(key_id, admission.model, admission.worker_id, now, admission.client_protocol),
             *(int(admission.stream), admission.price_version, tokens, int(budget is not None)),
         )
+        seq = 0
         for index, leg in enumerate(plan.legs):
-            self._begun.append((env_id, request_id, index, leg.pack_id, leg.amount, *about))
+            number = plan.transfers[index].seq
+            seq = seq or number
+            self._begun.append((env_id, request_id, index, leg.pack_id, leg.amount, number, *about))
         if not plan.legs:
-            self._begun.append((env_id, request_id, 0, None, 0, *about))
+            self._begun.append((env_id, request_id, 0, None, 0, 0, *about))
         self._holds[env_id, request_id] = OpenHold(
-            plan.legs, key_id, now, tokens, budget is not None
+            plan.legs, key_id, now, tokens, budget is not None, seq
         )
         self._move(env_id, request_id, plan.transfers, plan.packs, now)
         if self._lease(admission.worker_id) - now < LEASE_MS // 2:
@@ -132,7 +136,7 @@ class Batch:
         hold = self._hold(env_id, request_id)
         if hold is None:
             return self._settled_before(settlement)
-        legs, key_id, started_at, window_tokens, budgeted = hold
+        legs, key_id, started_at, window_tokens, budgeted, seq = hold
         ending = machine.settle(
             legs,
             self._live_packs(env_id).values(),
@@ -151,7 +155,11 @@ class Batch:
         if budgeted:
             held = sum(leg.amount for leg in legs)
             counters.move_budget(env_id, key_id, settlement.amount, -held)
-        self._usage[env_id, request_id] = (*_usage_row(settlement), ending.overrun)
+        self._usage[env_id, request_id] = (
+            *usage_row(settlement),
+            ending.overrun,
+            *first_leg(ending.transfers, started_at, seq),
+        )
         return Settled(settlement.amount, ending.overrun)
 
     def checkpoint(self, worker_id: str, checkpoints: Sequence[Checkpoint], now: Millis) -> None:
@@ -222,7 +230,7 @@ class Batch:
         pack = self._live_packs(env_id).get(pack_id)
         if pack is None or (expired := machine.expire(pack, now)) is pack:
             return False
-        lost = machine.Transfer(TransferKind.EXPIRE, 0, pack_id, pack.available)
+        lost = machine.Transfer(TransferKind.EXPIRE, 0, pack_id, pack.available, seq=expired.seq)
         self._move(env_id, RequestId(pack_id), (lost,), (expired,), now)
         return True
 
@@ -239,7 +247,7 @@ class Batch:
         rows_of: tuple[tuple[str, list[Row]], ...] = (
             ("update_pack", [_balances(pack) for pack in self._changed.values()]),
             ("insert_hold", self._begun),
-            ("insert_journal", self._journal),
+            ("insert_transfer", self._transfers),
             ("checkpoint_hold", self._checkpoints),
             ("delete_hold", self._ended),
             ("insert_usage", list(self._usage.values())),
@@ -292,10 +300,11 @@ class Batch:
         packs: tuple[Pack, ...],
         now: Millis,
     ) -> None:
-        for kind, leg, pack_id, amount, released in map(astuple, transfers):
-            self._journal.append(
-                (env_id, request_id, kind.value, leg, pack_id, amount, released, now)
-            )
+        for kind, leg, pack_id, amount, released, seq in map(astuple, transfers):
+            if leg or kind not in OF_FIRST_LEG:
+                self._transfers.append(
+                    (env_id, request_id, kind.value, leg, pack_id, seq, amount, released, now)
+                )
         live = self._packs[env_id]
         for pack in packs:
             before = live[pack.pack_id]
@@ -311,12 +320,12 @@ class Batch:
         found = self._usage.get(key) or self.session.row("find_usage", *key)
         if found is None:
             raise UnknownHoldError(f"{settlement.request_id} was never admitted")
-        *recorded, overrun = found
-        names = _USAGE_COLUMNS
+        names = USAGE_COLUMNS
+        recorded, overrun = found[: len(names)], found[len(names)]
         settled = Settled(recorded[names.index("amount")], overrun, exists=True)
         if recorded[names.index("provenance")] == Provenance.RECOVERED.value:
             return settled
-        for name, old, new in zip(names, recorded, _usage_row(settlement), strict=True):
+        for name, old, new in zip(names, recorded, usage_row(settlement), strict=True):
             if old != new:
                 raise SettlementConflictError(
                     f"{settlement.request_id} was settled before with another {name}"
@@ -332,7 +341,19 @@ class Batch:
 
 def read_pack(row: Row) -> Pack:
     """A pack from the columns of the statements `live_packs`, `find_pack` and `packs`."""
-    env_id, pack_id, granted, available, held, spent, expired, granted_at, expires_at, models = row
+    (
+        env_id,
+        pack_id,
+        granted,
+        available,
+        held,
+        spent,
+        expired,
+        granted_at,
+        expires_at,
+        models,
+        seq,
+    ) = row
     return Pack(
         env_id=EnvId(env_id),
         pack_id=PackId(pack_id),
@@ -344,42 +365,12 @@ def read_pack(row: Row) -> Pack:
         granted_at=Millis(granted_at),
         expires_at=None if expires_at is None else Millis(expires_at),
         models=() if models == "[]" else msgspec.json.decode(models, type=tuple[str, ...]),
+        seq=seq,
     )
 
 
 def _balances(pack: Pack) -> Row:
-    return (pack.available, pack.held, pack.spent, pack.expired, pack.env_id, pack.pack_id)
-
-
-_USAGE_COLUMNS = (
-    *("request_id", "env_id", "key_id", "model", "upstream", "upstream_model", "client_protocol"),
-    *("stream", "started_at", "ended_at", *TokenUsage.__struct_fields__),
-    *("amount", "provenance", "outcome", "price_version", "raw_usage"),
-)
-
-
-def _usage_row(settlement: Settlement) -> Row:
-    """In the order of `_USAGE_COLUMNS`."""
-    usage = settlement.usage
     return (
-        settlement.request_id,
-        settlement.env_id,
-        settlement.key_id,
-        settlement.model,
-        settlement.upstream,
-        settlement.upstream_model,
-        settlement.client_protocol,
-        int(settlement.stream),
-        settlement.started_at,
-        settlement.ended_at,
-        usage.input,
-        usage.cache_read,
-        usage.cache_write,
-        usage.output,
-        usage.reasoning,
-        settlement.amount,
-        settlement.provenance.value,
-        settlement.outcome,
-        settlement.price_version,
-        settlement.raw_usage,
+        *(pack.available, pack.held, pack.spent, pack.expired, pack.seq),
+        *(pack.env_id, pack.pack_id),
     )

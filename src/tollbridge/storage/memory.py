@@ -28,6 +28,8 @@ class OpenHold(NamedTuple):
     started_at: Millis
     window_tokens: int
     budgeted: bool
+    seq: int
+    """Of the transfer of the first leg; 0 if there is none."""
 
 
 @dataclass(slots=True)

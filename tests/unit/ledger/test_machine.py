@@ -59,8 +59,8 @@ def test_a_hold_spans_packs_and_skips_empty_ones() -> None:
     assert (plan.output_tokens, plan.available) == (50, 10)
     assert [(p.pack_id, p.available, p.held) for p in plan.packs] == [("a", 0, 30), ("c", 10, 30)]
     assert plan.transfers == (
-        Transfer(TransferKind.HOLD, 0, "a", 30),
-        Transfer(TransferKind.HOLD, 1, "c", 30),
+        Transfer(TransferKind.HOLD, 0, "a", 30, seq=2),
+        Transfer(TransferKind.HOLD, 1, "c", 30, seq=2),
     )
 
 
@@ -114,8 +114,8 @@ def test_a_charge_above_the_hold_is_spent_then_overrun() -> None:
     ending = settle([Leg("a", 10)], packs, "m", 18, 0)
     assert ending.overrun == 3
     assert ending.transfers == (
-        Transfer(TransferKind.POST, 0, "a", 10),
-        Transfer(TransferKind.SPEND, 0, "b", 5),
+        Transfer(TransferKind.POST, 0, "a", 10, seq=2),
+        Transfer(TransferKind.SPEND, 0, "b", 5, seq=2),
         Transfer(TransferKind.OVERRUN, 0, None, 3),
     )
 
@@ -181,10 +181,10 @@ def test_the_key_is_told_before_the_packs() -> None:
 def test_corrections() -> None:
     before = pack("a", 50, held=10, expires_at=9)
     transfer, after = correct(before, 7, 0)
-    assert transfer == Transfer(TransferKind.ADD, 0, "a", 7)
+    assert transfer == Transfer(TransferKind.ADD, 0, "a", 7, seq=2)
     assert (after.granted, after.available, after.held) == (67, 57, 10)
     transfer, after = correct(before, -50, 0)
-    assert transfer == Transfer(TransferKind.TAKE_BACK, 0, "a", 50)
+    assert transfer == Transfer(TransferKind.TAKE_BACK, 0, "a", 50, seq=2)
     assert (after.granted, after.available, after.held) == (10, 0, 10)
     assert correct(before, -51, 0) is None
     assert correct(before, 7, 9) is None
