@@ -6,7 +6,7 @@ A command's writes are taken over at its end, all or none, so that one which fai
 """
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 from msgspec.structs import astuple
@@ -28,7 +28,7 @@ from tollbridge.ledger.model import (
 from tollbridge.storage.counters import Counters
 from tollbridge.storage.memory import Memory, OpenHold
 from tollbridge.storage.session import Row, Session
-from tollbridge.storage.usage_rows import OF_FIRST_LEG, USAGE_COLUMNS, first_leg, usage_row
+from tollbridge.storage.usage_rows import USAGE_COLUMNS, first_leg, usage_row
 from tollbridge.units import (
     ALERT_LEVELS_DEFAULT,
     LEASE_MS,
@@ -41,6 +41,14 @@ from tollbridge.units import (
 from tollbridge.usage import Provenance, TokenUsage
 
 T = TypeVar("T")
+
+
+class _Change(NamedTuple):
+    """A pack before and after the batch, and when it changed last."""
+
+    before: Pack
+    pack: Pack
+    at: Millis
 
 
 class Batch:
@@ -68,11 +76,10 @@ class Batch:
         self._leases = leases
         self._levels = levels
         self._counters = Counters(session, memory)
-        self._alerts: list[Row] = []
         self._renewed: dict[str, Millis] = {}
         self._packs = memory.packs
         self._holds = memory.holds
-        self._changed: dict[tuple[EnvId, PackId], Pack] = {}
+        self._changed: dict[tuple[EnvId, PackId], _Change] = {}
         self._transfers: list[Row] = []
         self._begun: list[Row] = []
         self._checkpoints: list[Row] = []
@@ -116,16 +123,15 @@ class Batch:
             *(int(admission.stream), admission.price_version, tokens, int(budget is not None)),
         )
         seq = 0
-        for index, leg in enumerate(plan.legs):
-            number = plan.transfers[index].seq
+        for _, leg, pack_id, amount, _, number in map(astuple, plan.transfers):
             seq = seq or number
-            self._begun.append((env_id, request_id, index, leg.pack_id, leg.amount, number, *about))
-        if not plan.legs:
+            self._begun.append((env_id, request_id, leg, pack_id, amount, number, *about))
+        if not plan.transfers:
             self._begun.append((env_id, request_id, 0, None, 0, 0, *about))
         self._holds[env_id, request_id] = OpenHold(
             plan.legs, key_id, now, tokens, budget is not None, seq
         )
-        self._move(env_id, request_id, plan.transfers, plan.packs, now)
+        self._move(env_id, request_id, plan.transfers[1:], plan.packs, now)
         if self._lease(admission.worker_id) - now < LEASE_MS // 2:
             self._renew(admission.worker_id, now)
         return Hold(request_id, plan.legs, plan.output_tokens, plan.available)
@@ -139,12 +145,13 @@ class Batch:
         legs, key_id, started_at, window_tokens, budgeted, seq = hold
         ending = machine.settle(
             legs,
-            self._live_packs(env_id).values(),
+            self._live_packs(env_id),
             settlement.model,
             settlement.amount,
             settlement.ended_at,
         )
-        self._move(env_id, request_id, ending.transfers, ending.packs, settlement.ended_at)
+        others = ending.transfers[1:] if seq else ending.transfers
+        self._move(env_id, request_id, others, ending.packs, settlement.ended_at)
         self._ended.append((env_id, request_id))
         self._holds.pop((env_id, request_id), None)
         counters = self._counters
@@ -245,14 +252,14 @@ class Batch:
         The engine refuses it if two commands contradict each other, or one is malformed.
         """
         rows_of: tuple[tuple[str, list[Row]], ...] = (
-            ("update_pack", [_balances(pack) for pack in self._changed.values()]),
+            ("update_pack", [_balances(change.pack) for change in self._changed.values()]),
             ("insert_hold", self._begun),
             ("insert_transfer", self._transfers),
             ("checkpoint_hold", self._checkpoints),
             ("delete_hold", self._ended),
             ("insert_usage", list(self._usage.values())),
             ("renew_lease", list(self._renewed.items())),
-            ("insert_alert", self._alerts),
+            ("insert_alert", self._alerts()),
             *self._counters.rows(),
         )
         for name, rows in rows_of:
@@ -285,6 +292,14 @@ class Batch:
                 return OpenHold(legs, *rows[0][2:])
         return hold
 
+    def _alerts(self) -> list[Row]:
+        return [
+            (pack.env_id, pack.pack_id, level, at, pack.granted, pack.spent)
+            for before, pack, at in self._changed.values()
+            if pack.spent != before.spent
+            for level in machine.levels_reached(before, pack, self._levels)
+        ]
+
     def _live_packs(self, env_id: EnvId) -> dict[PackId, Pack]:
         packs = self._packs.get(env_id)
         if packs is None:
@@ -300,20 +315,18 @@ class Batch:
         packs: tuple[Pack, ...],
         now: Millis,
     ) -> None:
+        """Take over the packs, and the transfers that no row of an exchange is the record of."""
         for kind, leg, pack_id, amount, released, seq in map(astuple, transfers):
-            if leg or kind not in OF_FIRST_LEG:
-                self._transfers.append(
-                    (env_id, request_id, kind.value, leg, pack_id, seq, amount, released, now)
-                )
+            self._transfers.append(
+                (env_id, request_id, kind.value, leg, pack_id, seq, amount, released, now)
+            )
         live = self._packs[env_id]
         for pack in packs:
-            before = live[pack.pack_id]
-            live[pack.pack_id] = self._changed[env_id, pack.pack_id] = pack
-            if pack.spent != before.spent:
-                for level in machine.levels_reached(before, pack, self._levels):
-                    self._alerts.append(
-                        (env_id, pack.pack_id, level, now, pack.granted, pack.spent)
-                    )
+            pack_id = pack.pack_id
+            change = self._changed.get((env_id, pack_id))
+            before = live[pack_id] if change is None else change.before
+            live[pack_id] = pack
+            self._changed[env_id, pack_id] = _Change(before, pack, now)
 
     def _settled_before(self, settlement: Settlement) -> Settled:
         key = (settlement.env_id, settlement.request_id)

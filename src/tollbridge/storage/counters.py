@@ -20,7 +20,7 @@ class Counters:
     def __init__(self, session: Session, memory: Memory) -> None:
         self._session = session
         self._open = memory.under_way
-        self._moves: dict[Counted, int] = {}
+        self._moves: list[tuple[EnvId, KeyId, int]] = []
         """What began and ended in this batch, until the others are counted."""
         self._windows = memory.windows
         self._changed_windows: dict[Counted, Window] = {}
@@ -89,11 +89,11 @@ class Counters:
 
     def count(self, env_id: EnvId, key_id: KeyId, change: int) -> None:
         """An exchange begins (1) or ends (-1); its row is written at the end of the batch."""
-        for key in ((env_id, key_id), (env_id, ENVIRONMENT)):
-            if key in self._open:
-                self._open[key] += change
-            else:
-                self._moves[key] = self._moves.get(key, 0) + change
+        self._moves.append((env_id, key_id, change))
+        if self._open:
+            for key in ((env_id, key_id), (env_id, ENVIRONMENT)):
+                if key in self._open:
+                    self._open[key] += change
 
     def rows(self) -> tuple[tuple[str, list[Row]], ...]:
         """What has to be written, by statement."""
@@ -118,7 +118,12 @@ class Counters:
         under_way = self._open.get(key)
         if under_way is None:
             ((before,),) = self._session.rows("open_exchanges", *key)
-            under_way = self._open[key] = before + self._moves.pop(key, 0)
+            env_id, key_id = key
+            under_way = self._open[key] = before + sum(
+                change
+                for of_env, of_key, change in self._moves
+                if of_env == env_id and key_id in (of_key, ENVIRONMENT)
+            )
         return under_way
 
     def _window(self, key: Counted) -> Window | None:

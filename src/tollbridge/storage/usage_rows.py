@@ -10,9 +10,6 @@ from tollbridge.storage.session import Row
 from tollbridge.units import Millis
 from tollbridge.usage import TokenUsage
 
-OF_FIRST_LEG = frozenset({TransferKind.HOLD, TransferKind.POST, TransferKind.VOID})
-"""Of these an exchange's own row is the record, as far as its first leg is concerned."""
-
 
 def first_leg(transfers: Sequence[Transfer], held_at: Millis, held_seq: int) -> Row:
     """Of the first leg of a hold that ended: its pack, what was posted and released, its moment,

@@ -1,8 +1,10 @@
 import itertools
+from collections.abc import Iterable
 
 import pytest
 from msgspec.structs import replace
 
+from tollbridge.ledger import machine
 from tollbridge.ledger.machine import (
     Budget,
     Ending,
@@ -16,6 +18,10 @@ from tollbridge.ledger.machine import (
     settle,
 )
 from tollbridge.ledger.model import Leg, Need, Pack, Refusal, TransferKind
+
+
+def settled(legs: list[Leg], packs: Iterable[Pack], *rest: object) -> Ending:
+    return settle(legs, {pack.pack_id: pack for pack in packs}, *rest)
 
 
 def pack(pack_id: str, available: int, **fields: object) -> Pack:
@@ -96,7 +102,9 @@ def test_every_small_settlement_adds_up() -> None:
     ):
         packs = [pack("a", spare, held=first, expires_at=5), pack("b", spare, held=second)]
         legs = [Leg("a", first)] + ([Leg("b", second)] if second else [])
-        ending = settle(legs, packs, "m", amount, now)
+        ending = settled(legs, packs, "m", amount, now)
+        books = {pack.pack_id: pack for pack in packs}
+        assert ending == machine._settle_any(legs, books, "m", amount, now), "one case of many"
         after = {p.pack_id: p for p in packs} | {p.pack_id: p for p in ending.packs}
         spent = sum(p.spent for p in after.values())
         assert spent + ending.overrun == amount
@@ -111,7 +119,7 @@ def test_every_small_settlement_adds_up() -> None:
 
 def test_a_charge_above_the_hold_is_spent_then_overrun() -> None:
     packs = [pack("a", 0, held=10), pack("b", 5), pack("n", 99, models=("n",))]
-    ending = settle([Leg("a", 10)], packs, "m", 18, 0)
+    ending = settled([Leg("a", 10)], packs, "m", 18, 0)
     assert ending.overrun == 3
     assert ending.transfers == (
         Transfer(TransferKind.POST, 0, "a", 10, seq=2),
@@ -122,13 +130,13 @@ def test_a_charge_above_the_hold_is_spent_then_overrun() -> None:
 
 def test_a_charge_of_nothing_voids_every_leg() -> None:
     packs = [pack("a", 0, held=10), pack("b", 5, held=5)]
-    ending = settle([Leg("a", 10), Leg("b", 5)], packs, "m", 0, 0)
+    ending = settled([Leg("a", 10), Leg("b", 5)], packs, "m", 0, 0)
     assert [transfer.kind for transfer in ending.transfers] == [TransferKind.VOID] * 2
     assert [(p.available, p.held) for p in ending.packs] == [(10, 0), (10, 0)]
 
 
 def test_a_free_exchange_moves_nothing() -> None:
-    assert settle([], [pack("a", 5)], "m", 0, 0) == Ending((), (), 0)
+    assert settled([], [pack("a", 5)], "m", 0, 0) == Ending((), (), 0)
 
 
 def test_credits_expire_when_their_time_has_come() -> None:
@@ -141,9 +149,9 @@ def test_credits_expire_when_their_time_has_come() -> None:
 
 
 def test_a_hold_cannot_end_twice() -> None:
-    after = settle([Leg("a", 10)], [pack("a", 0, held=10)], "m", 4, 0).packs
+    after = settled([Leg("a", 10)], [pack("a", 0, held=10)], "m", 4, 0).packs
     with pytest.raises(AssertionError, match="a hold ends once"):
-        settle([Leg("a", 10)], after, "m", 4, 0)
+        settled([Leg("a", 10)], after, "m", 4, 0)
 
 
 def test_a_broken_pack_is_noticed() -> None:
