@@ -6,7 +6,7 @@ A command's writes are taken over at its end, all or none, so that one which fai
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import msgspec
 from msgspec.structs import astuple
@@ -43,7 +43,7 @@ from tollbridge.usage import Provenance, TokenUsage
 T = TypeVar("T")
 
 
-class _Change(NamedTuple):
+class _Change(msgspec.Struct, frozen=True, gc=False):
     """A pack before and after the batch, and when it changed last."""
 
     before: Pack
@@ -142,7 +142,7 @@ class Batch:
         hold = self._hold(env_id, request_id)
         if hold is None:
             return self._settled_before(settlement)
-        legs, key_id, started_at, window_tokens, budgeted, seq = hold
+        legs, key_id, started_at, window_tokens, budgeted, seq = astuple(hold)
         ending = machine.settle(
             legs,
             self._live_packs(env_id),
@@ -295,7 +295,7 @@ class Batch:
     def _alerts(self) -> list[Row]:
         return [
             (pack.env_id, pack.pack_id, level, at, pack.granted, pack.spent)
-            for before, pack, at in self._changed.values()
+            for before, pack, at in map(astuple, self._changed.values())
             if pack.spent != before.spent
             for level in machine.levels_reached(before, pack, self._levels)
         ]

@@ -6,7 +6,8 @@ Whoever starts a batch drops it if another process wrote meanwhile.
 """
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+
+import msgspec
 
 from tollbridge.ledger.limits import Window
 from tollbridge.ledger.machine import Budget
@@ -20,7 +21,7 @@ Counted = tuple[EnvId, KeyId]
 """A key, or with an empty key the environment as a whole."""
 
 
-class OpenHold(NamedTuple):
+class OpenHold(msgspec.Struct, frozen=True, gc=False):
     """What the end of an exchange has to know of its beginning."""
 
     legs: tuple[Leg, ...]
