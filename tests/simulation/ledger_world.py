@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from tollbridge.app.ports import SettlementConflictError, UnknownHoldError
 from tollbridge.ledger.model import Admission, Checkpoint, Hold, Refusal, Settled, Settlement
 from tollbridge.storage.batch import Batch, read_pack
+from tollbridge.storage.batches import Batches
 from tollbridge.storage.group_commit import GroupCommit
 from tollbridge.storage.sqlite import SqliteStore, _unavailable
 from tollbridge.storage.sqlite_migrations import migrate
@@ -68,8 +69,8 @@ class Effect(NamedTuple):
 class WatchedBatch(Batch):
     """Notes what the commands answer; it counts if the transaction is committed."""
 
-    def __init__(self, session: SqliteSession, *rest: Any) -> None:
-        super().__init__(session, *rest)
+    def __init__(self, session: SqliteSession, *rest: Any, **options: Any) -> None:
+        super().__init__(session, *rest, **options)
         self.effects: list[Effect] = []
 
     def admit(self, admission: Admission) -> Hold | Refusal:
@@ -132,6 +133,9 @@ class Line:
         self._trace = trace
         self._fault = ""
         self._countdown = 0
+        self._version = 0
+        self._changes = connection.total_changes
+        """Those of the connection when this line had committed last."""
 
     @property
     def in_transaction(self) -> bool:
@@ -146,6 +150,8 @@ class Line:
         elif sql == "COMMIT":
             return self._commit()
         self._pass()
+        if sql == "PRAGMA data_version":
+            return self._connection.execute("SELECT ?", (self._version,))
         return self._connection.execute(sql, parameters)
 
     def executemany(self, sql: str, rows: tuple) -> None:
@@ -156,6 +162,7 @@ class Line:
 
     def _begin(self) -> None:
         self.batch = None
+        self._version += self._connection.total_changes != self._changes
         self._fault = "" if self.cut else self._weather.draw()
         self._countdown = self._weather.random.randrange(1, 15)
         if self._fault:
@@ -172,6 +179,7 @@ class Line:
         if fault == "commit refused":
             raise sqlite3.OperationalError("disk I/O error")
         self._connection.execute("COMMIT")
+        self._changes = self._connection.total_changes
         self._history += self.batch.effects
         if fault in {"crash after the commit", "commit applied but failed"}:
             self.cut = fault == "crash after the commit"
@@ -193,10 +201,10 @@ class SimulatedStore(SqliteStore):
 
     def __init__(self, line: Line) -> None:
         self._session = SqliteSession(line)
-        self.leases: dict[str, int] = {}
+        self.batches = Batches(self._session, ALERT_LEVELS_DEFAULT, WatchedBatch)
 
-        def start_batch() -> WatchedBatch:
-            line.batch = WatchedBatch(self._session, self.leases, ALERT_LEVELS_DEFAULT)
+        def start_batch(is_single: bool) -> WatchedBatch:
+            line.batch = self.batches.start(is_single)
             return line.batch
 
         self._group = GroupCommit(line, start_batch)

@@ -3,7 +3,8 @@
 It shares no code with `ledger.machine`, so that a mistake there is not repeated here. It works on
 streams: what it keeps in memory are the packs and the legs of one request.
 
-What is checked: amounts are positive; every pack was granted once; no account is negative at any
+What is checked: amounts are positive; every pack was granted once; its transfers are numbered
+without a gap; no account is negative at any
 moment; a hold ends at most once and in the pack it was placed in; a post and what it releases make
 up the leg; the rows of open holds are exactly the legs that have not ended; each exchange's usage
 record says what the journal charged for it; the balances of packs equal the replay; and what the
@@ -25,6 +26,7 @@ class JournalRow(NamedTuple):
     """One transfer, as stored."""
 
     seq: int
+    """Its number within its pack."""
     env_id: str
     request_id: str
     kind: str
@@ -69,7 +71,7 @@ class AuditRows(NamedTuple):
 
     packs: Iterable[Pack]
     journal: Iterable[JournalRow]
-    """By `seq`."""
+    """By `seq`, as far as it concerns one pack."""
     by_request: Iterable[JournalRow]
     """The same rows by environment and request."""
     holds: Iterable[HoldRow]
@@ -111,7 +113,11 @@ class AuditReport(msgspec.Struct):
     differences: list[Difference]
 
 
+ACCOUNTS = ("granted", "available", "held", "spent", "expired")
+
+
 class _Balances(msgspec.Struct):
+    seq: int = 0
     granted: int = 0
     available: int = 0
     held: int = 0
@@ -170,6 +176,10 @@ def _replay(
             message = f"row {row.seq} ({row.kind}) comes before its grant"
             differences.append(Difference(row.env_id, row.pack_id, message))
         balances = packs.setdefault(key, _Balances())
+        if row.seq != balances.seq + 1:
+            message = f"row {row.seq} ({row.kind}) comes after row {balances.seq}"
+            differences.append(Difference(row.env_id, row.pack_id, message))
+        balances.seq = row.seq
         if not _move(balances, row):
             message = f"row {row.seq} is of an unknown kind: {row.kind}"
             differences.append(Difference(row.env_id, row.request_id, message))
@@ -224,7 +234,10 @@ def _compare_packs(
         count += 1
         balances = unseen.pop((pack.env_id, pack.pack_id), _Balances())
         totals = environments.setdefault(pack.env_id, Totals())
-        for account in _Balances.__struct_fields__:
+        if pack.seq != balances.seq:
+            message = f"its last transfer is {pack.seq}, the journal ends with {balances.seq}"
+            differences.append(Difference(pack.env_id, pack.pack_id, message))
+        for account in ACCOUNTS:
             stored, counted = getattr(pack, account), getattr(balances, account)
             setattr(totals, account, getattr(totals, account) + counted)
             if stored != counted:

@@ -6,7 +6,7 @@ states the guarantees as assertions; they stay on in production, because a balan
 worse than a request that fails.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -25,9 +25,11 @@ class Transfer(msgspec.Struct, frozen=True, gc=False):
     amount: MicroCredits
     released: MicroCredits = MicroCredits(0)
     """Of a post only: what was held above the amount and returns to available."""
+    seq: int = 0
+    """Its number among the transfers of its pack; an overrun has none."""
 
 
-class Budget(msgspec.Struct, frozen=True):
+class Budget(msgspec.Struct, frozen=True, gc=False):
     """What a key may be charged in its life. Settlements may take `charged` above `budget`."""
 
     budget: MicroCredits
@@ -41,7 +43,7 @@ class Budget(msgspec.Struct, frozen=True):
         return self.budget - self.charged - self.held
 
 
-class HoldPlan(msgspec.Struct, frozen=True):
+class HoldPlan(msgspec.Struct, frozen=True, gc=False):
     """A hold that can be placed."""
 
     legs: tuple[Leg, ...]
@@ -54,7 +56,7 @@ class HoldPlan(msgspec.Struct, frozen=True):
     """Those that changed."""
 
 
-class Ending(msgspec.Struct, frozen=True):
+class Ending(msgspec.Struct, frozen=True, gc=False):
     """What the end of a hold does. The charge is what is posted, spent and overrun."""
 
     transfers: tuple[Transfer, ...]
@@ -90,7 +92,7 @@ def place_hold(
     credits would suffice once the requests under way have ended without using them, otherwise
     `EXHAUSTED` (or `KEY_EXHAUSTED`).
     """
-    available = sum(pack.available for pack in packs)
+    available = packs[0].available if len(packs) == 1 else sum(pack.available for pack in packs)
     payable = available if budget is None else min(available, budget.left)
     output_tokens: int = need.output_tokens
     amount: int = need.amount(output_tokens)
@@ -114,9 +116,12 @@ def place_hold(
             break
         drawn = MicroCredits(min(due, pack.available))
         if drawn:
-            transfers.append(Transfer(TransferKind.HOLD, len(legs), pack.pack_id, drawn))
+            moved = _moved(pack, available=-drawn, held=drawn)
+            transfers.append(
+                Transfer(TransferKind.HOLD, len(legs), pack.pack_id, drawn, seq=moved.seq)
+            )
             legs.append(Leg(pack.pack_id, drawn))
-            changed.append(_moved(pack, available=-drawn, held=drawn))
+            changed.append(moved)
             due -= drawn
     assert due == 0, "a hold is placed whole or not at all"
     return HoldPlan(
@@ -129,7 +134,11 @@ def place_hold(
 
 
 def settle(
-    legs: Sequence[Leg], packs: Iterable[Pack], model: str, amount: MicroCredits, now: Millis
+    legs: Sequence[Leg],
+    packs: Mapping[PackId, Pack],
+    model: str,
+    amount: MicroCredits,
+    now: Millis,
 ) -> Ending:
     """End a hold with a charge of `amount`; 0 voids it.
 
@@ -138,29 +147,40 @@ def settle(
     that it is the operator's overrun. A pack that has expired since the hold was placed bears its
     leg all the same; only what returns to it expires.
 
-    `packs` are the environment's, at least all that hold something.
+    `packs` are the environment's by id, at least all that hold something.
     """
-    books = {pack.pack_id: pack for pack in packs}
+    if len(legs) == 1 and amount <= legs[0].amount:
+        # Nearly every exchange ends so. It is one case of those below, only quicker.
+        moved, end = _end(legs[0], 0, amount, packs[legs[0].pack_id])
+        if not _is_over(moved, now):
+            return Ending((end,), (moved,), MicroCredits(0))
+    return _settle_any(legs, packs, model, amount, now)
+
+
+def _settle_any(
+    legs: Sequence[Leg],
+    packs: Mapping[PackId, Pack],
+    model: str,
+    amount: MicroCredits,
+    now: Millis,
+) -> Ending:
     transfers = []
     changed: dict[PackId, Pack] = {}
     due: int = amount
     for index, leg in enumerate(legs):
-        posted = MicroCredits(min(due, leg.amount))
-        released = MicroCredits(leg.amount - posted)
-        pack = changed.get(leg.pack_id) or books[leg.pack_id]
-        changed[leg.pack_id] = _moved(pack, available=released, held=-leg.amount, spent=posted)
-        if posted:
-            transfers.append(Transfer(TransferKind.POST, index, leg.pack_id, posted, released))
-        else:
-            transfers.append(Transfer(TransferKind.VOID, index, leg.pack_id, leg.amount))
-        due -= posted
+        pack = changed.get(leg.pack_id) or packs[leg.pack_id]
+        changed[leg.pack_id], end = _end(leg, index, due, pack)
+        transfers.append(end)
+        due -= min(due, leg.amount)
     if due:
         index = 0
-        for pack in draw_order((books | changed).values(), model, now):
+        for pack in draw_order({**packs, **changed}.values(), model, now):
             spent = MicroCredits(min(due, pack.available))
             if spent:
-                transfers.append(Transfer(TransferKind.SPEND, index, pack.pack_id, spent))
-                changed[pack.pack_id] = _moved(pack, available=-spent, spent=spent)
+                moved = changed[pack.pack_id] = _moved(pack, available=-spent, spent=spent)
+                transfers.append(
+                    Transfer(TransferKind.SPEND, index, pack.pack_id, spent, seq=moved.seq)
+                )
                 index += 1
                 due -= spent
         if due:
@@ -169,9 +189,21 @@ def settle(
         expired = expire(pack, now)
         if expired is not pack:
             lost = MicroCredits(pack.available)
-            transfers.append(Transfer(TransferKind.EXPIRE, index, pack_id, lost))
+            transfers.append(Transfer(TransferKind.EXPIRE, index, pack_id, lost, seq=expired.seq))
             changed[pack_id] = expired
     return Ending(tuple(transfers), tuple(changed.values()), MicroCredits(due))
+
+
+def _end(leg: Leg, index: int, due: int, pack: Pack) -> tuple[Pack, Transfer]:
+    """Post as much of what is due as the leg holds, and release the rest."""
+    posted = MicroCredits(min(due, leg.amount))
+    released = MicroCredits(leg.amount - posted)
+    moved = _moved(pack, available=released, held=-leg.amount, spent=posted)
+    if posted:
+        end = Transfer(TransferKind.POST, index, leg.pack_id, posted, released, moved.seq)
+    else:
+        end = Transfer(TransferKind.VOID, index, leg.pack_id, leg.amount, seq=moved.seq)
+    return moved, end
 
 
 def expire(pack: Pack, now: Millis) -> Pack:
@@ -193,8 +225,13 @@ def correct(pack: Pack, amount: int, now: Millis) -> tuple[Transfer, Pack] | Non
     if _is_over(pack, now) or pack.available + amount < 0:
         return None
     kind = TransferKind.ADD if amount > 0 else TransferKind.TAKE_BACK
-    transfer = Transfer(kind, 0, pack.pack_id, MicroCredits(abs(amount)))
-    corrected = replace(pack, granted=pack.granted + amount, available=pack.available + amount)
+    corrected = replace(
+        pack,
+        granted=pack.granted + amount,
+        available=pack.available + amount,
+        seq=pack.seq + 1,
+    )
+    transfer = Transfer(kind, 0, pack.pack_id, MicroCredits(abs(amount)), seq=corrected.seq)
     return transfer, corrected
 
 
@@ -224,6 +261,7 @@ def _moved(
         held=pack.held + held,
         spent=pack.spent + spent,
         expired=pack.expired + expired,
+        seq=pack.seq + 1,
     )
     assert moved.available >= 0, "no pack is overdrawn"
     assert moved.held >= 0, "a hold ends once"

@@ -5,6 +5,8 @@ is what was granted. A transfer moves a positive amount between two accounts of 
 a pack and the operator's accounts (issued, overrun). Two-phase transfers as in double entry with
 pending amounts: a hold is pending; it ends exactly once, by a post (of at most the held amount; the
 rest returns to available) or by a void.
+
+The garbage collector need not look at them: they are values, and form no cycles.
 """
 
 import enum
@@ -38,7 +40,7 @@ class TransferKind(enum.StrEnum):
     """available -> operator.issued: a correction in the operator's favour"""
 
 
-class Pack(msgspec.Struct, frozen=True, kw_only=True):
+class Pack(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A prepaid pack and its balances. `granted = available + held + spent + expired`, always.
 
     `granted` is what was granted first, with all corrections since.
@@ -55,9 +57,11 @@ class Pack(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: Millis | None = None
     models: tuple[str, ...] = ()
     """The models that may draw from it; empty: all of group `cloudbase`."""
+    seq: int = 1
+    """The number of its last transfer; the grant is the first."""
 
 
-class Need(msgspec.Struct, frozen=True):
+class Need(msgspec.Struct, frozen=True, gc=False):
     """What a request may cost at most, split so that its output can be capped.
 
     The full price is `input_amount + output_tokens * output_weight`. With fewer credits available
@@ -74,7 +78,7 @@ class Need(msgspec.Struct, frozen=True):
         return MicroCredits(self.input_amount + output_tokens * self.output_weight)
 
 
-class Limits(msgspec.Struct, frozen=True):
+class Limits(msgspec.Struct, frozen=True, gc=False):
     """What an environment or a key may do at once and in a minute; 0: no limit."""
 
     concurrency: int = 0
@@ -86,7 +90,7 @@ class Limits(msgspec.Struct, frozen=True):
 UNLIMITED = Limits()
 
 
-class Leg(msgspec.Struct, frozen=True):
+class Leg(msgspec.Struct, frozen=True, gc=False):
     """A part of a hold or charge that one pack bears."""
 
     pack_id: PackId
@@ -129,7 +133,7 @@ class Refusal(enum.Enum):
     """Passing with the minute: the environment's tokens."""
 
 
-class Admission(msgspec.Struct, frozen=True, kw_only=True):
+class Admission(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A request to hold credits for one exchange.
 
     The limits, the key's expiry and whether it has a budget are those of `generation`: a change of
@@ -156,7 +160,7 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
     key_expires_at: Millis | None = None
 
 
-class Hold(msgspec.Struct, frozen=True):
+class Hold(msgspec.Struct, frozen=True, gc=False):
     """Credits held for one exchange, possibly in several packs."""
 
     request_id: RequestId
@@ -167,7 +171,7 @@ class Hold(msgspec.Struct, frozen=True):
     """What the packs this model may draw from have left after the hold."""
 
 
-class Settlement(msgspec.Struct, frozen=True, kw_only=True):
+class Settlement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The end of one exchange: what it used, what it costs, and why."""
 
     request_id: RequestId
@@ -192,7 +196,7 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     longer than `RAW_USAGE_CHARS_MAX`."""
 
 
-class Settled(msgspec.Struct, frozen=True):
+class Settled(msgspec.Struct, frozen=True, gc=False):
     """What a settlement did. `exists` is true when it had been done before."""
 
     amount: MicroCredits

@@ -5,7 +5,8 @@ writes to `flush`. A pack that many commands of the batch draw from is read once
 A command's writes are taken over at its end, all or none, so that one which fails leaves no trace.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import msgspec
 from msgspec.structs import astuple
@@ -25,7 +26,9 @@ from tollbridge.ledger.model import (
     TransferKind,
 )
 from tollbridge.storage.counters import Counters
+from tollbridge.storage.memory import Memory, OpenHold
 from tollbridge.storage.session import Row, Session
+from tollbridge.storage.usage_rows import USAGE_COLUMNS, first_leg, usage_row
 from tollbridge.units import (
     ALERT_LEVELS_DEFAULT,
     LEASE_MS,
@@ -37,12 +40,24 @@ from tollbridge.units import (
 )
 from tollbridge.usage import Provenance, TokenUsage
 
+T = TypeVar("T")
+
+
+class _Change(msgspec.Struct, frozen=True, gc=False):
+    """A pack before and after the batch, and when it changed last."""
+
+    before: Pack
+    pack: Pack
+    at: Millis
+
 
 class Batch:
     """The commands of one transaction.
 
     `leases` are the leases of the workers of this process, as far as they are committed; `levels`
-    the percentages of a pack that are told when they are spent.
+    the percentages of a pack that are told when they are spent; `memory` is what is known before.
+    A batch that is not `careful` leaves it to a constraint to refuse a request that was admitted
+    before, and then all of it is refused.
     """
 
     def __init__(
@@ -50,16 +65,22 @@ class Batch:
         session: Session,
         leases: dict[str, Millis],
         levels: Sequence[int] = ALERT_LEVELS_DEFAULT,
+        memory: Memory | None = None,
+        *,
+        careful: bool = True,
     ) -> None:
         self.session = session
+        self.memory = memory = memory or Memory()
+        self.is_committed = False
+        self._careful = careful
         self._leases = leases
         self._levels = levels
-        self._counters = Counters(session)
-        self._alerts: list[Row] = []
+        self._counters = Counters(session, memory)
         self._renewed: dict[str, Millis] = {}
-        self._packs: dict[EnvId, dict[PackId, Pack]] = {}
-        self._changed: dict[tuple[EnvId, PackId], Pack] = {}
-        self._journal: list[Row] = []
+        self._packs = memory.packs
+        self._holds = memory.holds
+        self._changed: dict[tuple[EnvId, PackId], _Change] = {}
+        self._transfers: list[Row] = []
         self._begun: list[Row] = []
         self._checkpoints: list[Row] = []
         self._ended: list[Row] = []
@@ -67,12 +88,17 @@ class Batch:
 
     def admit(self, admission: Admission) -> Hold | Refusal:
         """Hold the price of a request, or say which check refused it."""
-        env_id, request_id, now = admission.env_id, admission.request_id, admission.now
-        found = self.session.row("admission_check", env_id, request_id)
-        if found is None or found[0] != admission.generation:
+        if self._generation(admission.env_id) != admission.generation:
             return Refusal.STALE
-        if found[1]:
+        if self._careful and self._was_admitted(admission):
             return Refusal.DUPLICATE
+        placed = self._place(admission)
+        if isinstance(placed, Refusal) and not self._careful and self._was_admitted(admission):
+            return Refusal.DUPLICATE
+        return placed
+
+    def _place(self, admission: Admission) -> Hold | Refusal:
+        env_id, request_id, now = admission.env_id, admission.request_id, admission.now
         if admission.key_expires_at is not None and admission.key_expires_at <= now:
             return Refusal.KEY_EXPIRED
         key_id, counters = admission.key_id, self._counters
@@ -96,11 +122,16 @@ class Batch:
             *(key_id, admission.model, admission.worker_id, now, admission.client_protocol),
             *(int(admission.stream), admission.price_version, tokens, int(budget is not None)),
         )
-        for index, leg in enumerate(plan.legs):
-            self._begun.append((env_id, request_id, index, leg.pack_id, leg.amount, *about))
-        if not plan.legs:
-            self._begun.append((env_id, request_id, 0, None, 0, *about))
-        self._move(env_id, request_id, plan.transfers, plan.packs, now)
+        seq = 0
+        for _, leg, pack_id, amount, _, number in map(astuple, plan.transfers):
+            seq = seq or number
+            self._begun.append((env_id, request_id, leg, pack_id, amount, number, *about))
+        if not plan.transfers:
+            self._begun.append((env_id, request_id, 0, None, 0, 0, *about))
+        self._holds[env_id, request_id] = OpenHold(
+            plan.legs, key_id, now, tokens, budget is not None, seq
+        )
+        self._move(env_id, request_id, plan.transfers[1:], plan.packs, now)
         if self._lease(admission.worker_id) - now < LEASE_MS // 2:
             self._renew(admission.worker_id, now)
         return Hold(request_id, plan.legs, plan.output_tokens, plan.available)
@@ -108,21 +139,21 @@ class Batch:
     def settle(self, settlement: Settlement) -> Settled:
         """End a hold and record the usage."""
         env_id, request_id = settlement.env_id, settlement.request_id
-        found = self.session.rows("hold_legs", env_id, request_id)
-        # A hold that this batch has ended stands in the database until the batch is written.
-        if not found or (env_id, request_id) in self._usage:
+        hold = self._hold(env_id, request_id)
+        if hold is None:
             return self._settled_before(settlement)
-        legs = [Leg(row[0], row[1]) for row in found if row[1]]
+        legs, key_id, started_at, window_tokens, budgeted, seq = astuple(hold)
         ending = machine.settle(
             legs,
-            self._live_packs(env_id).values(),
+            self._live_packs(env_id),
             settlement.model,
             settlement.amount,
             settlement.ended_at,
         )
-        self._move(env_id, request_id, ending.transfers, ending.packs, settlement.ended_at)
+        others = ending.transfers[1:] if seq else ending.transfers
+        self._move(env_id, request_id, others, ending.packs, settlement.ended_at)
         self._ended.append((env_id, request_id))
-        _, _, key_id, started_at, window_tokens, budgeted = found[0]
+        self._holds.pop((env_id, request_id), None)
         counters = self._counters
         counters.count(env_id, key_id, -1)
         if window_tokens:
@@ -131,7 +162,11 @@ class Batch:
         if budgeted:
             held = sum(leg.amount for leg in legs)
             counters.move_budget(env_id, key_id, settlement.amount, -held)
-        self._usage[env_id, request_id] = (*_usage_row(settlement), ending.overrun)
+        self._usage[env_id, request_id] = (
+            *usage_row(settlement),
+            ending.overrun,
+            *first_leg(ending.transfers, started_at, seq),
+        )
         return Settled(settlement.amount, ending.overrun)
 
     def checkpoint(self, worker_id: str, checkpoints: Sequence[Checkpoint], now: Millis) -> None:
@@ -148,8 +183,7 @@ class Batch:
 
     def abandon(self, admission: Admission) -> None:
         """Void the hold of an admission, if it was placed: whoever asked for it has gone."""
-        key = (admission.env_id, admission.request_id)
-        if self.session.row("hold_legs", *key) is None:
+        if self._hold(admission.env_id, admission.request_id) is None:
             return
         self.settle(
             Settlement(
@@ -177,7 +211,7 @@ class Batch:
             return False
         key_id, model, upstream, upstream_model, protocol, stream, version, *counted = found
         started_at, *counts, charge = counted
-        self.settle(
+        settled = self.settle(
             Settlement(
                 request_id=request_id,
                 env_id=env_id,
@@ -196,16 +230,21 @@ class Batch:
                 price_version=version,
             )
         )
-        return True
+        return not settled.exists
 
     def expire(self, env_id: EnvId, pack_id: PackId, now: Millis) -> bool:
         """Expire what a pack has available. False: another one did."""
         pack = self._live_packs(env_id).get(pack_id)
         if pack is None or (expired := machine.expire(pack, now)) is pack:
             return False
-        lost = machine.Transfer(TransferKind.EXPIRE, 0, pack_id, pack.available)
+        lost = machine.Transfer(TransferKind.EXPIRE, 0, pack_id, pack.available, seq=expired.seq)
         self._move(env_id, RequestId(pack_id), (lost,), (expired,), now)
         return True
+
+    def change(self, change: Callable[[Session], T]) -> T:
+        """Run what may change anything, in a transaction of its own."""
+        self.memory = Memory()
+        return change(self.session)
 
     def flush(self) -> None:
         """Write everything that the commands decided.
@@ -213,14 +252,14 @@ class Batch:
         The engine refuses it if two commands contradict each other, or one is malformed.
         """
         rows_of: tuple[tuple[str, list[Row]], ...] = (
-            ("update_pack", [_balances(pack) for pack in self._changed.values()]),
+            ("update_pack", [_balances(change.pack) for change in self._changed.values()]),
             ("insert_hold", self._begun),
-            ("insert_journal", self._journal),
+            ("insert_transfer", self._transfers),
             ("checkpoint_hold", self._checkpoints),
             ("delete_hold", self._ended),
             ("insert_usage", list(self._usage.values())),
             ("renew_lease", list(self._renewed.items())),
-            ("insert_alert", self._alerts),
+            ("insert_alert", self._alerts()),
             *self._counters.rows(),
         )
         for name, rows in rows_of:
@@ -228,8 +267,38 @@ class Batch:
                 self.session.write(name, *rows)
 
     def committed(self) -> None:
-        """Told after the commit: the leases hold."""
+        """Told after the commit: the leases hold, and what is known is true."""
         self._leases.update(self._renewed)
+        self.is_committed = True
+
+    def _was_admitted(self, admission: Admission) -> bool:
+        return self.session.row("admitted", admission.env_id, admission.request_id) is not None
+
+    def _generation(self, env_id: EnvId) -> int | None:
+        generations = self.memory.generations
+        if env_id not in generations:
+            found = self.session.row("generation", env_id)
+            generations[env_id] = None if found is None else found[0]
+        return generations[env_id]
+
+    def _hold(self, env_id: EnvId, request_id: RequestId) -> OpenHold | None:
+        """None: it was never placed, or has ended."""
+        hold = self._holds.get((env_id, request_id))
+        # A hold that this batch has ended stands in the database until the batch is written.
+        if hold is None and (env_id, request_id) not in self._usage:
+            rows = self.session.rows("hold_legs", env_id, request_id)
+            if rows:
+                legs = tuple(Leg(row[0], row[1]) for row in rows if row[1])
+                return OpenHold(legs, *rows[0][2:])
+        return hold
+
+    def _alerts(self) -> list[Row]:
+        return [
+            (pack.env_id, pack.pack_id, level, at, pack.granted, pack.spent)
+            for before, pack, at in map(astuple, self._changed.values())
+            if pack.spent != before.spent
+            for level in machine.levels_reached(before, pack, self._levels)
+        ]
 
     def _live_packs(self, env_id: EnvId) -> dict[PackId, Pack]:
         packs = self._packs.get(env_id)
@@ -246,31 +315,30 @@ class Batch:
         packs: tuple[Pack, ...],
         now: Millis,
     ) -> None:
-        for kind, leg, pack_id, amount, released in map(astuple, transfers):
-            self._journal.append(
-                (env_id, request_id, kind.value, leg, pack_id, amount, released, now)
+        """Take over the packs, and the transfers that no row of an exchange is the record of."""
+        for kind, leg, pack_id, amount, released, seq in map(astuple, transfers):
+            self._transfers.append(
+                (env_id, request_id, kind.value, leg, pack_id, seq, amount, released, now)
             )
         live = self._packs[env_id]
         for pack in packs:
-            before = live[pack.pack_id]
-            live[pack.pack_id] = self._changed[env_id, pack.pack_id] = pack
-            if pack.spent != before.spent:
-                for level in machine.levels_reached(before, pack, self._levels):
-                    self._alerts.append(
-                        (env_id, pack.pack_id, level, now, pack.granted, pack.spent)
-                    )
+            pack_id = pack.pack_id
+            change = self._changed.get((env_id, pack_id))
+            before = live[pack_id] if change is None else change.before
+            live[pack_id] = pack
+            self._changed[env_id, pack_id] = _Change(before, pack, now)
 
     def _settled_before(self, settlement: Settlement) -> Settled:
         key = (settlement.env_id, settlement.request_id)
         found = self._usage.get(key) or self.session.row("find_usage", *key)
         if found is None:
             raise UnknownHoldError(f"{settlement.request_id} was never admitted")
-        *recorded, overrun = found
-        names = _USAGE_COLUMNS
+        names = USAGE_COLUMNS
+        recorded, overrun = found[: len(names)], found[len(names)]
         settled = Settled(recorded[names.index("amount")], overrun, exists=True)
         if recorded[names.index("provenance")] == Provenance.RECOVERED.value:
             return settled
-        for name, old, new in zip(names, recorded, _usage_row(settlement), strict=True):
+        for name, old, new in zip(names, recorded, usage_row(settlement), strict=True):
             if old != new:
                 raise SettlementConflictError(
                     f"{settlement.request_id} was settled before with another {name}"
@@ -286,7 +354,19 @@ class Batch:
 
 def read_pack(row: Row) -> Pack:
     """A pack from the columns of the statements `live_packs`, `find_pack` and `packs`."""
-    env_id, pack_id, granted, available, held, spent, expired, granted_at, expires_at, models = row
+    (
+        env_id,
+        pack_id,
+        granted,
+        available,
+        held,
+        spent,
+        expired,
+        granted_at,
+        expires_at,
+        models,
+        seq,
+    ) = row
     return Pack(
         env_id=EnvId(env_id),
         pack_id=PackId(pack_id),
@@ -298,42 +378,12 @@ def read_pack(row: Row) -> Pack:
         granted_at=Millis(granted_at),
         expires_at=None if expires_at is None else Millis(expires_at),
         models=() if models == "[]" else msgspec.json.decode(models, type=tuple[str, ...]),
+        seq=seq,
     )
 
 
 def _balances(pack: Pack) -> Row:
-    return (pack.available, pack.held, pack.spent, pack.expired, pack.env_id, pack.pack_id)
-
-
-_USAGE_COLUMNS = (
-    *("request_id", "env_id", "key_id", "model", "upstream", "upstream_model", "client_protocol"),
-    *("stream", "started_at", "ended_at", *TokenUsage.__struct_fields__),
-    *("amount", "provenance", "outcome", "price_version", "raw_usage"),
-)
-
-
-def _usage_row(settlement: Settlement) -> Row:
-    """In the order of `_USAGE_COLUMNS`."""
-    usage = settlement.usage
     return (
-        settlement.request_id,
-        settlement.env_id,
-        settlement.key_id,
-        settlement.model,
-        settlement.upstream,
-        settlement.upstream_model,
-        settlement.client_protocol,
-        int(settlement.stream),
-        settlement.started_at,
-        settlement.ended_at,
-        usage.input,
-        usage.cache_read,
-        usage.cache_write,
-        usage.output,
-        usage.reasoning,
-        settlement.amount,
-        settlement.provenance.value,
-        settlement.outcome,
-        settlement.price_version,
-        settlement.raw_usage,
+        *(pack.available, pack.held, pack.spent, pack.expired, pack.seq),
+        *(pack.env_id, pack.pack_id),
     )

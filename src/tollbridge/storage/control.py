@@ -170,8 +170,8 @@ def grant(session: Session, grant: Grant) -> bool:
     )
     kind = TransferKind.GRANT.value
     session.write(
-        "insert_journal",
-        (env_id, pack_id, kind, 0, pack_id, grant.amount, 0, grant.now),
+        "insert_transfer",
+        (env_id, pack_id, kind, 0, pack_id, 1, grant.amount, 0, grant.now),
     )
     return True
 

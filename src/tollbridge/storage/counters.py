@@ -6,6 +6,7 @@ Only what an admission's limits ask for is read; each is read once for all comma
 from tollbridge.ledger.limits import Full, Window, correct, enter, is_rated, minute_of
 from tollbridge.ledger.machine import Budget
 from tollbridge.ledger.model import Admission, Limits, Refusal
+from tollbridge.storage.memory import Counted, Memory
 from tollbridge.storage.session import Row, Session
 from tollbridge.units import EnvId, KeyId, MicroCredits, Millis
 
@@ -16,15 +17,15 @@ ENVIRONMENT = KeyId("")
 class Counters:
     """The counters of the environments that a batch touches."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, memory: Memory) -> None:
         self._session = session
-        self._open: dict[tuple[EnvId, KeyId], int] = {}
-        self._moves: dict[tuple[EnvId, KeyId], int] = {}
+        self._open = memory.under_way
+        self._moves: list[tuple[EnvId, KeyId, int]] = []
         """What began and ended in this batch, until the others are counted."""
-        self._windows: dict[tuple[EnvId, KeyId], Window | None] = {}
-        self._changed_windows: dict[tuple[EnvId, KeyId], Window] = {}
-        self._budgets: dict[tuple[EnvId, KeyId], Budget | None] = {}
-        self._changed_budgets: dict[tuple[EnvId, KeyId], Budget] = {}
+        self._windows = memory.windows
+        self._changed_windows: dict[Counted, Window] = {}
+        self._budgets = memory.budgets
+        self._changed_budgets: dict[Counted, Budget] = {}
 
     def slot_refusal(self, admission: Admission) -> Refusal | None:
         """Whether a slot is free."""
@@ -39,7 +40,7 @@ class Counters:
 
     def enter_minute(self, admission: Admission, tokens: int) -> Refusal | None:
         """Count the request in the minutes of its key and environment, or in none of them."""
-        entered: list[tuple[tuple[EnvId, KeyId], Window]] = []
+        entered: list[tuple[Counted, Window]] = []
         limited: tuple[tuple[KeyId, Limits, Refusal, Refusal], ...] = (
             (admission.key_id, admission.key_limits, Refusal.KEY_REQUESTS, Refusal.KEY_TOKENS),
             (ENVIRONMENT, admission.limits, Refusal.REQUESTS, Refusal.TOKENS),
@@ -88,11 +89,11 @@ class Counters:
 
     def count(self, env_id: EnvId, key_id: KeyId, change: int) -> None:
         """An exchange begins (1) or ends (-1); its row is written at the end of the batch."""
-        for key in ((env_id, key_id), (env_id, ENVIRONMENT)):
-            if key in self._open:
-                self._open[key] += change
-            else:
-                self._moves[key] = self._moves.get(key, 0) + change
+        self._moves.append((env_id, key_id, change))
+        if self._open:
+            for key in ((env_id, key_id), (env_id, ENVIRONMENT)):
+                if key in self._open:
+                    self._open[key] += change
 
     def rows(self) -> tuple[tuple[str, list[Row]], ...]:
         """What has to be written, by statement."""
@@ -113,14 +114,19 @@ class Counters:
             ),
         )
 
-    def _under_way(self, key: tuple[EnvId, KeyId]) -> int:
+    def _under_way(self, key: Counted) -> int:
         under_way = self._open.get(key)
         if under_way is None:
             ((before,),) = self._session.rows("open_exchanges", *key)
-            under_way = self._open[key] = before + self._moves.pop(key, 0)
+            env_id, key_id = key
+            under_way = self._open[key] = before + sum(
+                change
+                for of_env, of_key, change in self._moves
+                if of_env == env_id and key_id in (of_key, ENVIRONMENT)
+            )
         return under_way
 
-    def _window(self, key: tuple[EnvId, KeyId]) -> Window | None:
+    def _window(self, key: Counted) -> Window | None:
         if key not in self._windows:
             found = self._session.row("window", *key)
             self._windows[key] = None if found is None else Window(*found)

@@ -81,9 +81,14 @@ class _Entry(Generic[T]):
 
 
 class GroupCommit:
-    """The queue in front of a connection's transactions."""
+    """The queue in front of a connection's transactions.
 
-    def __init__(self, connection: sqlite3.Connection, start_batch: Callable[[], Batch]) -> None:
+    `start_batch` is told whether the batch is of one command, so that a refusal hits no other.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, start_batch: Callable[[bool], Batch]
+    ) -> None:
         self._connection = connection
         self._start_batch = start_batch
         self._queue: deque[_Entry[Any]] = deque()
@@ -162,7 +167,7 @@ class GroupCommit:
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         try:
-            batch = self._start_batch()
+            batch = self._start_batch(len(entries) == 1)
             for entry in entries:
                 entry.run(batch)
             batch.flush()

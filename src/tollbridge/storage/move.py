@@ -19,7 +19,7 @@ from tollbridge.storage.session import Row
 from tollbridge.units import Millis
 
 TABLES = (
-    "environments", "keys", "budgets", "windows", "switches", "packs", "journal", "holds",
+    "environments", "keys", "budgets", "windows", "switches", "packs", "transfers", "holds",
     "usage_records", "price_versions", "corrections", "alerts", "workers",
 )  # fmt: skip
 """Every table of the file, in an order that foreign keys allow."""
@@ -79,11 +79,6 @@ async def _copy(source: Path, connection: Connection, now: Millis) -> None:
                 await _copy_table(file, connection, table)
     except sqlite3.Error as error:
         raise StoreUnavailableError(f"the file cannot be read: {error}") from error
-    # Their journals go on after the highest number.
-    await connection.execute(
-        "UPDATE environments SET seq = coalesce("
-        "(SELECT max(seq) FROM journal WHERE journal.env_id = environments.env_id), 0)"
-    )
 
 
 async def _copy_table(file: sqlite3.Connection, connection: Connection, table: str) -> None:

@@ -27,8 +27,8 @@ QUERIES = parse_queries(read_sql("queries.postgres.sql"))
 BULK = parse_queries(read_sql("batch.postgres.sql"))
 
 _ENV_COLUMN = {
-    "update_pack": 4,
-    "insert_journal": 0,
+    "update_pack": 5,
+    "insert_transfer": 0,
     "insert_hold": 0,
     "delete_hold": 0,
     "insert_usage": 1,
@@ -111,11 +111,11 @@ class Loaded(ReplaySession):
             legs[:] = [row[:-1] for row in sorted(legs, key=_leg)]
         self.known.update(lists)
         self.known |= {("open_exchanges", *key): [(count,)] for key, count in under_way.items()}
-        for env_id, request_id in begins:
-            generation = generations.get(env_id)
-            self.known["admission_check", env_id, request_id] = (
-                () if generation is None else [(generation, (env_id, request_id) in admitted)]
-            )
+        for env_id in environments:
+            known = env_id in generations
+            self.known["generation", env_id] = [(generations[env_id],)] if known else ()
+        for begin in begins:
+            self.known["admitted", *begin] = [(1,)] if begin in admitted else ()
 
     async def fetch(self, connection: Connection, read: Read) -> None:
         """Read what the commands unexpectedly ask for."""
@@ -142,16 +142,10 @@ class Loaded(ReplaySession):
             await connection.execute(BULK["checkpoint_hold"], *_columns(latest))
         if not parts:
             return set()
-        changes = {row[_ENV_COLUMN[name]]: 1 for name, rows in parts.items() for row in rows}
-        if "insert_journal" in parts:
-            numbers: dict[EnvId, int] = {}
-            numbered = parts["insert_journal"] = list(parts["insert_journal"])
-            for index, row in enumerate(numbered):
-                number = numbers[row[0]] = numbers.get(row[0], 0) + 1
-                numbered[index] = (*row, number)
-            changes |= numbers
-        environments = sorted(changes)
-        guard = [(env_id, self.seq[env_id], changes[env_id]) for env_id in environments]
+        environments = sorted(
+            {row[_ENV_COLUMN[name]] for name, rows in parts.items() for row in rows}
+        )
+        guard = [(env_id, self.seq[env_id]) for env_id in environments]
         columns = [column for rows in parts.values() for column in _columns(rows)]
         won = await connection.fetch(_statement(tuple(parts)), *_columns(guard), *columns)
         return set(environments) - {row[0] for row in won}
@@ -161,7 +155,7 @@ class Loaded(ReplaySession):
 def _statement(parts: tuple[str, ...]) -> str:
     """One statement that wins environments and writes these parts of what was won."""
     text = f"WITH won AS ({BULK['won'].rstrip(';')})"
-    shift = 3
+    shift = 2
     for name in parts:
         part = BULK[name].rstrip(";")
         count = max(int(number) for number in re.findall(r"\$(\d+)", part))

@@ -58,10 +58,10 @@ def correct(session: Session, correction: Correction) -> bool:
     transfer, pack = corrected
     session.write("insert_correction", (*key, *content, now))
     session.write(
-        "insert_journal",
-        (*key, transfer.kind.value, transfer.leg, pack_id, transfer.amount, 0, now),
+        "insert_transfer",
+        (*key, transfer.kind.value, transfer.leg, pack_id, transfer.seq, transfer.amount, 0, now),
     )
-    session.write("correct_pack", (pack.granted, pack.available, env_id, pack_id))
+    session.write("correct_pack", (pack.granted, pack.available, pack.seq, env_id, pack_id))
     return True
 
 

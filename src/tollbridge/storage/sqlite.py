@@ -29,6 +29,7 @@ from tollbridge.ledger.model import (
 )
 from tollbridge.storage import control, records
 from tollbridge.storage.batch import Batch, read_pack
+from tollbridge.storage.batches import Batches
 from tollbridge.storage.control_store import ControlTransactions
 from tollbridge.storage.group_commit import GroupCommit
 from tollbridge.storage.migrations import Migration, pending
@@ -80,10 +81,8 @@ class SqliteStore(ControlTransactions):
         with _unavailable():
             self._connection = connect(path, synchronous)
         self._session = SqliteSession(self._connection)
-        leases: dict[str, Millis] = {}
-        self._group = GroupCommit(
-            self._connection, lambda: Batch(self._session, leases, alert_levels)
-        )
+        batches = Batches(self._session, alert_levels)
+        self._group = GroupCommit(self._connection, batches.start)
         self._checkpointer = Checkpointer(path, lambda: self.commits)
 
     @property
@@ -154,7 +153,7 @@ class SqliteStore(ControlTransactions):
             self._connection.close()
 
     async def _write(self, change: Callable[[Session], T]) -> T:
-        return await self._group.submit(lambda batch: change(batch.session), alone=True)
+        return await self._group.submit(lambda batch: batch.change(change), alone=True)
 
     async def _read(self, query: Callable[[Session], T]) -> T:
         """Run a query of any size on a thread, in one snapshot."""

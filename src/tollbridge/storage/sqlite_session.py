@@ -14,6 +14,13 @@ class SqliteSession(Session):
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
+        self._version = 0
+
+    def changed_elsewhere(self) -> bool:
+        """Whether another connection may have written to the file since this was asked last."""
+        before = self._version
+        (self._version,) = self.connection.execute("PRAGMA data_version").fetchone()
+        return self._version != before
 
     def rows(self, name: str, *parameters: Value) -> Sequence[Row]:
         """See `Session`."""

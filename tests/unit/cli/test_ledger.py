@@ -22,10 +22,10 @@ def test_everything_adds_up(run: Run, env: str):
 def test_a_difference_fails(run: Run, env: str, tmp_path: Path):
     run("pack", "grant", "5")
     with sqlite3.connect(tmp_path / "data" / DATABASE_NAME) as connection:
-        connection.execute("DROP TRIGGER IF EXISTS journal_no_update")
+        connection.execute("DROP TRIGGER IF EXISTS transfers_no_update")
         for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'"):
             connection.execute(f"DROP TRIGGER {name}")
-        connection.execute("UPDATE journal SET amount = amount + 1")
+        connection.execute("UPDATE transfers SET amount = amount + 1")
     connection.close()
     said = run("ledger", "audit")
     assert said.status == 1

@@ -19,20 +19,20 @@ from tollbridge.ledger.model import Pack
 
 PACKS = (
     Pack(env_id="e", pack_id="p", granted=100, available=0, held=10, spent=60, expired=30,
-         granted_at=0),
-    Pack(env_id="e", pack_id="q", granted=5, available=0, spent=5, granted_at=0),
+         granted_at=0, seq=7),
+    Pack(env_id="e", pack_id="q", granted=5, available=0, spent=5, granted_at=0, seq=2),
 )  # fmt: skip
 JOURNAL = (
     JournalRow(1, "e", "p", "grant", 0, "p", 100, 0),
-    JournalRow(2, "e", "q", "grant", 0, "q", 5, 0),
-    JournalRow(3, "e", "r1", "hold", 0, "p", 70, 0),
-    JournalRow(4, "e", "r2", "hold", 0, "p", 20, 0),
-    JournalRow(5, "e", "r1", "post", 0, "p", 60, 10),
-    JournalRow(6, "e", "r1", "spend", 0, "q", 5, 0),
-    JournalRow(7, "e", "r1", "overrun", 0, None, 2, 0),
-    JournalRow(8, "e", "r2", "void", 0, "p", 20, 0),
-    JournalRow(9, "e", "r3", "hold", 0, "p", 10, 0),
-    JournalRow(10, "e", "p", "expire", 0, "p", 30, 0),
+    JournalRow(1, "e", "q", "grant", 0, "q", 5, 0),
+    JournalRow(2, "e", "r1", "hold", 0, "p", 70, 0),
+    JournalRow(3, "e", "r2", "hold", 0, "p", 20, 0),
+    JournalRow(4, "e", "r1", "post", 0, "p", 60, 10),
+    JournalRow(2, "e", "r1", "spend", 0, "q", 5, 0),
+    JournalRow(0, "e", "r1", "overrun", 0, None, 2, 0),
+    JournalRow(5, "e", "r2", "void", 0, "p", 20, 0),
+    JournalRow(6, "e", "r3", "hold", 0, "p", 10, 0),
+    JournalRow(7, "e", "p", "expire", 0, "p", 30, 0),
 )
 HOLDS = (HoldRow("e", "free", 0, None, 0), HoldRow("e", "r3", 0, "p", 10))
 USAGE = (UsageCharge("e", "r1", 67, 2), UsageCharge("e", "r2", 0, 0))
@@ -48,12 +48,15 @@ def audited(
     return audit(AuditRows(packs, iter(journal), by_request, holds, usage))
 
 
-def changed(seq: int, **fields: object) -> tuple[JournalRow, ...]:
-    return tuple(row._replace(**fields) if row.seq == seq else row for row in JOURNAL)
+def changed(number: int, **fields: object) -> tuple[JournalRow, ...]:
+    """The journal with another row of this number, counted from 1."""
+    rows = list(JOURNAL)
+    rows[number - 1] = rows[number - 1]._replace(**fields)
+    return tuple(rows)
 
 
-def without(seq: int) -> tuple[JournalRow, ...]:
-    return tuple(row for row in JOURNAL if row.seq != seq)
+def without(number: int) -> tuple[JournalRow, ...]:
+    return JOURNAL[: number - 1] + JOURNAL[number:]
 
 
 def test_an_exact_ledger_has_no_differences() -> None:
@@ -76,9 +79,11 @@ def test_an_exact_ledger_has_no_differences() -> None:
         ({"journal": changed(5, leg=1)}, ["leg 1 ends without a hold", "open legs are"]),
         ({"journal": changed(5, pack_id="q")}, ["held 70 of p, but ends 70 of q", "held"]),
         ({"journal": changed(5, amount=61)}, ["held 70 of p, but ends 71 of p", "was charged 66"]),
-        ({"journal": changed(4, request_id="r1")}, ["leg 0 is placed twice, again in row 4"]),
-        ({"journal": changed(8, request_id="r1")}, ["leg 0 ends twice, again in row 8"]),
+        ({"journal": changed(4, request_id="r1")}, ["leg 0 is placed twice, again in row 3"]),
+        ({"journal": changed(8, request_id="r1")}, ["leg 0 ends twice, again in row 5"]),
         ({"journal": without(9)}, ["listed are {0: ('p', 10)}", "held is 10"]),
+        ({"journal": without(8)}, ["row 6 (hold) comes after row 4"]),
+        ({"journal": without(10)}, ["its last transfer is 7, the journal ends with 6"]),
         ({"journal": without(10)}, ["expired is 30, the journal says 0"]),
         ({"packs": PACKS[:1]}, ["is in the journal, but not among the packs"]),
         ({"packs": [replace(PACKS[0], spent=61, held=9), PACKS[1]]}, ["spent is 61", "held is 9"]),
@@ -104,14 +109,18 @@ def test_nothing_at_all_is_exact() -> None:
 def test_corrections_change_what_was_granted() -> None:
     corrected = (
         *JOURNAL,
-        JournalRow(11, "e", "c1", "add", 0, "q", 7, 0),
-        JournalRow(12, "e", "c2", "take_back", 0, "q", 4, 0),
+        JournalRow(3, "e", "c1", "add", 0, "q", 7, 0),
+        JournalRow(4, "e", "c2", "take_back", 0, "q", 4, 0),
     )
-    packs = (PACKS[0], replace(PACKS[1], granted=8, available=3))
+    packs = (PACKS[0], replace(PACKS[1], granted=8, available=3, seq=4))
     report = audited(packs=packs, journal=corrected)
     assert report.differences == []
     assert report.environments["e"].granted == 108
-    (granted, _) = audited(packs=PACKS, journal=corrected).differences
+    granted, *_ = (
+        difference
+        for difference in audited(packs=PACKS, journal=corrected).differences
+        if "granted" in difference.message
+    )
     assert granted.message == "granted is 5, the journal says 8"
 
 

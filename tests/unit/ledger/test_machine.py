@@ -1,8 +1,10 @@
 import itertools
+from collections.abc import Iterable
 
 import pytest
 from msgspec.structs import replace
 
+from tollbridge.ledger import machine
 from tollbridge.ledger.machine import (
     Budget,
     Ending,
@@ -16,6 +18,10 @@ from tollbridge.ledger.machine import (
     settle,
 )
 from tollbridge.ledger.model import Leg, Need, Pack, Refusal, TransferKind
+
+
+def settled(legs: list[Leg], packs: Iterable[Pack], *rest: object) -> Ending:
+    return settle(legs, {pack.pack_id: pack for pack in packs}, *rest)
 
 
 def pack(pack_id: str, available: int, **fields: object) -> Pack:
@@ -59,8 +65,8 @@ def test_a_hold_spans_packs_and_skips_empty_ones() -> None:
     assert (plan.output_tokens, plan.available) == (50, 10)
     assert [(p.pack_id, p.available, p.held) for p in plan.packs] == [("a", 0, 30), ("c", 10, 30)]
     assert plan.transfers == (
-        Transfer(TransferKind.HOLD, 0, "a", 30),
-        Transfer(TransferKind.HOLD, 1, "c", 30),
+        Transfer(TransferKind.HOLD, 0, "a", 30, seq=2),
+        Transfer(TransferKind.HOLD, 1, "c", 30, seq=2),
     )
 
 
@@ -96,7 +102,9 @@ def test_every_small_settlement_adds_up() -> None:
     ):
         packs = [pack("a", spare, held=first, expires_at=5), pack("b", spare, held=second)]
         legs = [Leg("a", first)] + ([Leg("b", second)] if second else [])
-        ending = settle(legs, packs, "m", amount, now)
+        ending = settled(legs, packs, "m", amount, now)
+        books = {pack.pack_id: pack for pack in packs}
+        assert ending == machine._settle_any(legs, books, "m", amount, now), "one case of many"
         after = {p.pack_id: p for p in packs} | {p.pack_id: p for p in ending.packs}
         spent = sum(p.spent for p in after.values())
         assert spent + ending.overrun == amount
@@ -111,24 +119,24 @@ def test_every_small_settlement_adds_up() -> None:
 
 def test_a_charge_above_the_hold_is_spent_then_overrun() -> None:
     packs = [pack("a", 0, held=10), pack("b", 5), pack("n", 99, models=("n",))]
-    ending = settle([Leg("a", 10)], packs, "m", 18, 0)
+    ending = settled([Leg("a", 10)], packs, "m", 18, 0)
     assert ending.overrun == 3
     assert ending.transfers == (
-        Transfer(TransferKind.POST, 0, "a", 10),
-        Transfer(TransferKind.SPEND, 0, "b", 5),
+        Transfer(TransferKind.POST, 0, "a", 10, seq=2),
+        Transfer(TransferKind.SPEND, 0, "b", 5, seq=2),
         Transfer(TransferKind.OVERRUN, 0, None, 3),
     )
 
 
 def test_a_charge_of_nothing_voids_every_leg() -> None:
     packs = [pack("a", 0, held=10), pack("b", 5, held=5)]
-    ending = settle([Leg("a", 10), Leg("b", 5)], packs, "m", 0, 0)
+    ending = settled([Leg("a", 10), Leg("b", 5)], packs, "m", 0, 0)
     assert [transfer.kind for transfer in ending.transfers] == [TransferKind.VOID] * 2
     assert [(p.available, p.held) for p in ending.packs] == [(10, 0), (10, 0)]
 
 
 def test_a_free_exchange_moves_nothing() -> None:
-    assert settle([], [pack("a", 5)], "m", 0, 0) == Ending((), (), 0)
+    assert settled([], [pack("a", 5)], "m", 0, 0) == Ending((), (), 0)
 
 
 def test_credits_expire_when_their_time_has_come() -> None:
@@ -141,9 +149,9 @@ def test_credits_expire_when_their_time_has_come() -> None:
 
 
 def test_a_hold_cannot_end_twice() -> None:
-    after = settle([Leg("a", 10)], [pack("a", 0, held=10)], "m", 4, 0).packs
+    after = settled([Leg("a", 10)], [pack("a", 0, held=10)], "m", 4, 0).packs
     with pytest.raises(AssertionError, match="a hold ends once"):
-        settle([Leg("a", 10)], after, "m", 4, 0)
+        settled([Leg("a", 10)], after, "m", 4, 0)
 
 
 def test_a_broken_pack_is_noticed() -> None:
@@ -181,10 +189,10 @@ def test_the_key_is_told_before_the_packs() -> None:
 def test_corrections() -> None:
     before = pack("a", 50, held=10, expires_at=9)
     transfer, after = correct(before, 7, 0)
-    assert transfer == Transfer(TransferKind.ADD, 0, "a", 7)
+    assert transfer == Transfer(TransferKind.ADD, 0, "a", 7, seq=2)
     assert (after.granted, after.available, after.held) == (67, 57, 10)
     transfer, after = correct(before, -50, 0)
-    assert transfer == Transfer(TransferKind.TAKE_BACK, 0, "a", 50)
+    assert transfer == Transfer(TransferKind.TAKE_BACK, 0, "a", 50, seq=2)
     assert (after.granted, after.available, after.held) == (10, 0, 10)
     assert correct(before, -51, 0) is None
     assert correct(before, 7, 9) is None

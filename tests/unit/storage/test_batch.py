@@ -85,6 +85,7 @@ def test_a_usage_record_holds_the_whole_settlement(store: SqliteStore) -> None:
         "started_at": 0, "input": 5, "cache_read": 0, "cache_write": 0, "output": 15,
         "reasoning": 0, "amount": 30, "overrun": 0, "provenance": "reported",
         "outcome": "finished", "price_version": "v1",
+        "pack_id": "p1", "posted": 30, "released": 20, "held_at": 0, "held_seq": 2, "ended_seq": 3,
     }  # fmt: skip
 
 

@@ -50,7 +50,7 @@ def test_every_change_raises_the_generation(session: SqliteSession) -> None:
 def test_a_grant_is_in_the_journal(session: SqliteSession) -> None:
     assert control.grant(session, grant("p1", 100, now=3))
     assert session.connection.execute("SELECT * FROM journal").fetchall() == [
-        (1, ENV, "p1", "grant", 0, "p1", 100, 0, 3)
+        (ENV, "p1", "grant", 0, "p1", 1, 100, 0, 3)
     ]
 
 

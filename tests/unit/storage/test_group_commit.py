@@ -21,7 +21,7 @@ class Notes:
         self.batches = 0
         self.group = GroupCommit(self.connection, self.start)
 
-    def start(self) -> Batch:
+    def start(self, _: bool) -> Batch:
         self.batches += 1
         return NotesBatch(SqliteSession(self.connection), {})
 

@@ -24,9 +24,9 @@ async def lived(dsn: str) -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE journal SET amount = 1",
-        "DELETE FROM journal",
-        "TRUNCATE journal",
+        "UPDATE transfers SET amount = 1",
+        "DELETE FROM transfers",
+        "TRUNCATE transfers",
         "UPDATE usage_records SET amount = 0",
         "DELETE FROM usage_records",
         "UPDATE packs SET available = available + 1",
@@ -34,13 +34,18 @@ async def lived(dsn: str) -> None:
         "UPDATE packs SET spent = NULL",
         "UPDATE environments SET generation = 0",
         "DELETE FROM environments",
-        "INSERT INTO packs (env_id, pack_id, granted, available, held, spent, expired, granted_at) VALUES ('none', 'p', 1, 1, 0, 0, 0, 0)",
-        "INSERT INTO journal VALUES ('acme', 99, 'r1', 'void', 0, 'p1', 50, 0, 0)",
-        "INSERT INTO journal VALUES ('acme', 99, 'r9', 'hold', 0, 'p1', 0, 0, 0)",
-        "INSERT INTO journal VALUES ('acme', 99, 'r9', 'hold', 0, 'p1', 1, 1, 0)",
-        "INSERT INTO journal VALUES ('acme', 99, 'r9', 'hold', 0, NULL, 1, 0, 0)",
-        "INSERT INTO journal VALUES ('acme', 99, 'r9', 'gift', 0, 'p1', 1, 0, 0)",
-        "INSERT INTO journal VALUES ('acme', 1, 'r9', 'hold', 0, 'p1', 1, 0, 0)",
+        "INSERT INTO packs (env_id, pack_id, granted, available, held, spent, expired, granted_at, seq) VALUES ('none', 'p', 1, 1, 0, 0, 0, 0, 1)",
+        "INSERT INTO transfers VALUES ('acme', 'r9', 'hold', 1, 'p1', 99, 0, 0, 0)",
+        "INSERT INTO transfers VALUES ('acme', 'r9', 'hold', 1, 'p1', 99, 1, 1, 0)",
+        "INSERT INTO transfers VALUES ('acme', 'r9', 'hold', 1, NULL, 99, 1, 0, 0)",
+        "INSERT INTO transfers VALUES ('acme', 'r9', 'hold', 1, 'p1', 0, 1, 0, 0)",
+        "INSERT INTO transfers VALUES ('acme', 'r9', 'gift', 1, 'p1', 99, 1, 0, 0)",
+        "INSERT INTO transfers VALUES ('acme', 'r9', 'void', 0, 'p1', 99, 1, 0, 0)",
+        "INSERT INTO transfers VALUES ('acme', 'p1', 'grant', 0, 'p1', 99, 1, 0, 0)",
+        "INSERT INTO transfers VALUES ('acme', 'r9', 'post', 1, 'p1', 98, 1, 0, 0), ('acme', 'r9', 'void', 1, 'p1', 99, 1, 0, 0)",
+        "INSERT INTO usage_records SELECT * FROM usage_records",
+        "UPDATE packs SET seq = 0",
+        "UPDATE holds SET seq = 0",
         "UPDATE holds SET amount = 0",
         "UPDATE holds SET charge = -1",
         "INSERT INTO keys VALUES ('x', 'k', 'acme', '', '', 0, NULL, NULL)",
@@ -68,7 +73,7 @@ def test_whoever_has_no_more_than_the_gateways_rights_cannot_rewrite_the_journal
     database = dsn.rpartition("/")[2]
     rights = postgres.execute(
         "SELECT has_table_privilege(c.relowner::regrole::text, c.oid, 'UPDATE'), relacl"
-        " FROM pg_class c WHERE relname = 'journal'",
+        " FROM pg_class c WHERE relname = 'transfers'",
         database,
     )
     assert "postgres=arxt/postgres" in rights, "insert, select, references and triggers are left"

@@ -37,7 +37,7 @@ def test_the_hot_path_reads_no_whole_table() -> None:
     connection = sqlite3.connect(":memory:")
     connection.executescript(read_sql("schema.sqlite.sql"))
     queries = parse_queries(read_sql("queries.sqlite.sql"))
-    for name in ("admission_check", "live_packs", "hold_legs", "find_usage", "find_key"):
+    for name in ("admitted", "live_packs", "hold_legs", "find_usage", "find_key"):
         for *_, detail in connection.execute(
             "EXPLAIN QUERY PLAN " + queries[name], ("a", "b")[: 1 + ("?2" in queries[name])]
         ):

@@ -26,7 +26,7 @@ def session(tmp_path: Path) -> Iterator[SqliteSession]:
 def test_a_correction_is_a_transfer_with_a_reason(session: SqliteSession) -> None:
     assert records.correct(session, correction("c1", "p1", -30, now=5))
     assert session.connection.execute("SELECT * FROM journal WHERE seq > 1").fetchall() == [
-        (2, ENV, "c1", "take_back", 0, "p1", 30, 0, 5)
+        (ENV, "c1", "take_back", 0, "p1", 2, 30, 0, 5)
     ]
     assert session.connection.execute("SELECT * FROM corrections").fetchall() == [
         (ENV, "c1", "p1", -30, "a promise", 5)

@@ -8,11 +8,12 @@ SELECT 'environment' AS name, env_id, '' AS id, json_build_array(generation, seq
   FROM environments WHERE env_id = ANY($1::text[])
 UNION ALL
 SELECT 'live_packs', env_id, '', json_build_array(
-       env_id, pack_id, granted, available, held, spent, expired, granted_at, expires_at, models)
+       env_id, pack_id, granted, available, held, spent, expired, granted_at, expires_at, models,
+       seq)
   FROM packs WHERE env_id = ANY($1::text[]) AND live
 UNION ALL
 SELECT 'hold_legs', h.env_id, h.request_id, json_build_array(
-       pack_id, amount, key_id, started_at, window_tokens, budgeted, leg)
+       pack_id, amount, key_id, started_at, window_tokens, budgeted, seq, leg)
   FROM unnest($2::text[], $3::text[]) AS r (env_id, request_id)
   JOIN holds AS h ON h.env_id = r.env_id AND h.request_id = r.request_id
 UNION ALL
@@ -37,37 +38,38 @@ SELECT 'open_exchanges', env_id, key_id, json_build_array(count(*))
 
 -- name: won
 -- The environments in which nothing has changed since they were loaded, counted up and locked.
-UPDATE environments AS e SET seq = e.seq + n.changes
-  FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS n (env_id, seq, changes)
+UPDATE environments AS e SET seq = e.seq + 1
+  FROM unnest($1::text[], $2::bigint[]) AS n (env_id, seq)
  WHERE e.env_id = n.env_id AND e.seq = n.seq
-RETURNING e.env_id, n.seq;
+RETURNING e.env_id;
 
 -- name: update_pack
 -- New balances.
 UPDATE packs AS p
-   SET available = n.available, held = n.held, spent = n.spent, expired = n.expired
-  FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[])
-       AS n (available, held, spent, expired, env_id, pack_id) JOIN won USING (env_id)
+   SET available = n.available, held = n.held, spent = n.spent, expired = n.expired, seq = n.seq
+  FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[],
+              $7::text[])
+       AS n (available, held, spent, expired, seq, env_id, pack_id) JOIN won USING (env_id)
  WHERE p.env_id = n.env_id AND p.pack_id = n.pack_id;
 
--- name: insert_journal
--- Transfers, numbered within their environment from 1.
-INSERT INTO journal (env_id, request_id, kind, leg, pack_id, amount, released, at, seq)
-SELECT n.env_id, request_id, kind, leg, pack_id, amount, released, at, won.seq + number
+-- name: insert_transfer
+-- Transfers that are not part of an exchange's own row.
+INSERT INTO transfers (env_id, request_id, kind, leg, pack_id, seq, amount, released, at)
+SELECT n.*
   FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::bigint[],
               $7::bigint[], $8::bigint[], $9::bigint[])
-       AS n (env_id, request_id, kind, leg, pack_id, amount, released, at, number)
+       AS n (env_id, request_id, kind, leg, pack_id, seq, amount, released, at)
   JOIN won USING (env_id);
 
 -- name: insert_hold
 -- Legs of exchanges that begin.
-INSERT INTO holds (env_id, request_id, leg, pack_id, amount, key_id, model, worker_id, started_at,
-                   client_protocol, stream, price_version, window_tokens, budgeted)
+INSERT INTO holds (env_id, request_id, leg, pack_id, amount, seq, key_id, model, worker_id,
+                   started_at, client_protocol, stream, price_version, window_tokens, budgeted)
 SELECT n.*
-  FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::text[],
-              $7::text[], $8::text[], $9::bigint[], $10::text[], $11::bigint[], $12::text[],
-              $13::bigint[], $14::bigint[])
-       AS n (env_id, request_id, leg, pack_id, amount, key_id, model, worker_id, started_at,
+  FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[],
+              $7::text[], $8::text[], $9::text[], $10::bigint[], $11::text[], $12::bigint[],
+              $13::text[], $14::bigint[], $15::bigint[])
+       AS n (env_id, request_id, leg, pack_id, amount, seq, key_id, model, worker_id, started_at,
              client_protocol, stream, price_version, window_tokens, budgeted)
   JOIN won USING (env_id);
 
@@ -82,15 +84,18 @@ DELETE FROM holds AS h
 INSERT INTO usage_records (
     request_id, env_id, key_id, model, upstream, upstream_model, client_protocol, stream,
     started_at, ended_at, input, cache_read, cache_write, output, reasoning,
-    amount, provenance, outcome, price_version, raw_usage, overrun)
+    amount, provenance, outcome, price_version, raw_usage, overrun,
+    pack_id, posted, released, held_at, held_seq, ended_seq)
 SELECT n.*
   FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
               $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[],
               $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::text[],
-              $18::text[], $19::text[], $20::text[], $21::bigint[])
+              $18::text[], $19::text[], $20::text[], $21::bigint[], $22::text[], $23::bigint[],
+              $24::bigint[], $25::bigint[], $26::bigint[], $27::bigint[])
        AS n (request_id, env_id, key_id, model, upstream, upstream_model, client_protocol, stream,
              started_at, ended_at, input, cache_read, cache_write, output, reasoning,
-             amount, provenance, outcome, price_version, raw_usage, overrun)
+             amount, provenance, outcome, price_version, raw_usage, overrun,
+             pack_id, posted, released, held_at, held_seq, ended_seq)
   JOIN won USING (env_id);
 
 -- name: insert_alert

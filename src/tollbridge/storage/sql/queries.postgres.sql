@@ -2,26 +2,26 @@
 -- reads and writes in bulk is in `batch.postgres.sql`. `-- name:` begins a statement; the comment
 -- lines below it say what for. Parameters are numbered. Texts are ordered as SQLite and Python do.
 
--- name: admission_check
--- The environment's generation, and whether the request id was admitted before.
-SELECT generation,
-       EXISTS (SELECT 1 FROM holds WHERE env_id = $1 AND request_id = $2)
-       OR EXISTS (SELECT 1 FROM usage_records WHERE env_id = $1 AND request_id = $2)
-  FROM environments WHERE env_id = $1;
+-- name: admitted
+-- A row if the request id was admitted before.
+SELECT 1 FROM holds WHERE env_id = $1 AND request_id = $2 AND leg = 0
+UNION ALL
+SELECT 1 FROM usage_records WHERE env_id = $1 AND request_id = $2;
 
 -- name: live_packs
 -- The packs of an environment that can take part in a hold or settlement.
-SELECT env_id, pack_id, granted, available, held, spent, expired, granted_at, expires_at, models
+SELECT env_id, pack_id, granted, available, held, spent, expired, granted_at, expires_at, models,
+       seq
   FROM packs WHERE env_id = $1 AND live;
 
--- name: insert_journal
--- Append the only transfer of a change; its environment is locked and was counted up for it.
-INSERT INTO journal (env_id, seq, request_id, kind, leg, pack_id, amount, released, at)
-SELECT env_id, seq, $2, $3, $4, $5, $6, $7, $8 FROM environments WHERE env_id = $1;
+-- name: insert_transfer
+-- Of the journal, what is not part of an exchange's own row.
+INSERT INTO transfers (env_id, request_id, kind, leg, pack_id, seq, amount, released, at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
 
 -- name: hold_legs
 -- The legs of an open hold, in order.
-SELECT pack_id, amount, key_id, started_at, window_tokens, budgeted
+SELECT pack_id, amount, key_id, started_at, window_tokens, budgeted, seq
   FROM holds WHERE env_id = $1 AND request_id = $2 ORDER BY leg;
 
 -- name: find_usage
@@ -176,17 +176,18 @@ SELECT model FROM switches WHERE env_id = $1;
 -- name: insert_pack
 -- A new pack, all of it available.
 INSERT INTO packs (env_id, pack_id, granted, available, held, spent, expired,
-                   granted_at, expires_at, models)
-VALUES ($1, $2, $3, $3, 0, 0, 0, $4, $5, $6);
+                   granted_at, expires_at, models, seq)
+VALUES ($1, $2, $3, $3, 0, 0, 0, $4, $5, $6, 1);
 
 -- name: find_pack
 -- One pack.
-SELECT env_id, pack_id, granted, available, held, spent, expired, granted_at, expires_at, models
+SELECT env_id, pack_id, granted, available, held, spent, expired, granted_at, expires_at, models,
+       seq
   FROM packs WHERE env_id = $1 AND pack_id = $2;
 
 -- name: granted_first
 -- What a pack was granted with, before any correction.
-SELECT amount FROM journal
+SELECT amount FROM transfers
  WHERE env_id = $1 AND request_id = $2 AND kind = 'grant' AND leg = 0;
 
 -- name: find_correction
@@ -200,7 +201,7 @@ VALUES ($1, $2, $3, $4, $5, $6);
 
 -- name: correct_pack
 -- Write what a correction changes.
-UPDATE packs SET granted = $1, available = $2 WHERE env_id = $3 AND pack_id = $4;
+UPDATE packs SET granted = $1, available = $2, seq = $3 WHERE env_id = $4 AND pack_id = $5;
 
 -- name: transfers
 -- Every transfer of a pack, in the order in which they happened.
@@ -214,7 +215,7 @@ SELECT journal.at, kind, request_id, journal.amount, released, coalesce(reason, 
 -- What each pack bore of an exchange.
 SELECT pack_id, sum(amount)::bigint FROM journal
  WHERE env_id = $1 AND request_id = $2 AND (kind = 'post' OR kind = 'spend')
- GROUP BY pack_id ORDER BY min(seq);
+ GROUP BY pack_id ORDER BY min(CASE kind WHEN 'post' THEN leg ELSE 1000 + leg END);
 
 -- name: keep_price
 -- Nothing happens if this version is known.
@@ -235,7 +236,8 @@ UPDATE alerts SET tries = $1, next_try = $2 WHERE env_id = $3 AND pack_id = $4 A
 
 -- name: packs
 -- The packs of one environment, or of all if none is given, in the order in which they are drawn.
-SELECT env_id, pack_id, granted, available, held, spent, expired, granted_at, expires_at, models
+SELECT env_id, pack_id, granted, available, held, spent, expired, granted_at, expires_at, models,
+       seq
   FROM packs WHERE $1::text IS NULL OR env_id = $1
  ORDER BY env_id COLLATE "C", expires_at IS NULL, expires_at, granted_at, pack_id COLLATE "C";
 
@@ -257,8 +259,9 @@ SELECT to_char(to_timestamp(ended_at / 1000) AT TIME ZONE 'UTC', 'YYYY-MM-DD') A
  ORDER BY day, upstream COLLATE "C", upstream_model COLLATE "C", provenance COLLATE "C";
 
 -- name: audit_journal
--- Every transfer, of each environment in the order in which it happened.
-SELECT seq, env_id, request_id, kind, leg, pack_id, amount, released FROM journal ORDER BY env_id, seq;
+-- Every transfer, those of a pack together and in the order in which they happened.
+SELECT seq, env_id, request_id, kind, leg, pack_id, amount, released
+  FROM journal ORDER BY env_id, pack_id, seq;
 
 -- name: audit_journal_by_request
 -- Every transfer again, those of one request together.

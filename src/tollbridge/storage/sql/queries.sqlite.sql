@@ -1,37 +1,37 @@
 -- Every statement that the store can run on SQLite. `-- name:` begins one; the comment lines below
 -- it say what for. Parameters are numbered.
 
--- name: admission_check
--- The environment's generation, and whether the request id was admitted before.
-SELECT generation,
-       EXISTS (SELECT 1 FROM holds WHERE env_id = ?1 AND request_id = ?2)
-       OR EXISTS (SELECT 1 FROM usage_records WHERE env_id = ?1 AND request_id = ?2)
-  FROM environments WHERE env_id = ?1;
+-- name: admitted
+-- A row if the request id was admitted before.
+SELECT 1 FROM holds WHERE env_id = ?1 AND request_id = ?2 AND leg = 0
+UNION ALL
+SELECT 1 FROM usage_records WHERE env_id = ?1 AND request_id = ?2;
 
 -- name: live_packs
 -- The packs of an environment that can take part in a hold or settlement.
-SELECT env_id, pack_id, granted, available, held, spent, expired, granted_at, expires_at, models
+SELECT env_id, pack_id, granted, available, held, spent, expired, granted_at, expires_at, models,
+       seq
   FROM packs INDEXED BY packs_live WHERE env_id = ?1 AND available + held > 0;
 
 -- name: update_pack
 -- Write a pack's new balances.
-UPDATE packs SET available = ?1, held = ?2, spent = ?3, expired = ?4
- WHERE env_id = ?5 AND pack_id = ?6;
+UPDATE packs SET available = ?1, held = ?2, spent = ?3, expired = ?4, seq = ?5
+ WHERE env_id = ?6 AND pack_id = ?7;
 
--- name: insert_journal
--- Append a transfer.
-INSERT INTO journal (env_id, request_id, kind, leg, pack_id, amount, released, at)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8);
+-- name: insert_transfer
+-- Of the journal, what is not part of an exchange's own row.
+INSERT INTO transfers (env_id, request_id, kind, leg, pack_id, seq, amount, released, at)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9);
 
 -- name: insert_hold
 -- A leg of an exchange that begins.
-INSERT INTO holds (env_id, request_id, leg, pack_id, amount, key_id, model, worker_id, started_at,
-                   client_protocol, stream, price_version, window_tokens, budgeted)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14);
+INSERT INTO holds (env_id, request_id, leg, pack_id, amount, seq, key_id, model, worker_id,
+                   started_at, client_protocol, stream, price_version, window_tokens, budgeted)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15);
 
 -- name: hold_legs
 -- The legs of an open hold, in order.
-SELECT pack_id, amount, key_id, started_at, window_tokens, budgeted
+SELECT pack_id, amount, key_id, started_at, window_tokens, budgeted, seq
   FROM holds WHERE env_id = ?1 AND request_id = ?2 ORDER BY leg;
 
 -- name: delete_hold
@@ -43,9 +43,10 @@ DELETE FROM holds WHERE env_id = ?1 AND request_id = ?2;
 INSERT INTO usage_records (
     request_id, env_id, key_id, model, upstream, upstream_model, client_protocol, stream,
     started_at, ended_at, input, cache_read, cache_write, output, reasoning,
-    amount, provenance, outcome, price_version, raw_usage, overrun)
+    amount, provenance, outcome, price_version, raw_usage, overrun,
+    pack_id, posted, released, held_at, held_seq, ended_seq)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
-        ?21);
+        ?21, ?22, ?23, ?24, ?25, ?26, ?27);
 
 -- name: find_usage
 -- The record of one exchange, for a receipt or to compare a repeated settlement with.
@@ -220,17 +221,18 @@ SELECT model FROM switches WHERE env_id = ?1;
 -- name: insert_pack
 -- A new pack, all of it available.
 INSERT INTO packs (env_id, pack_id, granted, available, held, spent, expired,
-                   granted_at, expires_at, models)
-VALUES (?1, ?2, ?3, ?3, 0, 0, 0, ?4, ?5, ?6);
+                   granted_at, expires_at, models, seq)
+VALUES (?1, ?2, ?3, ?3, 0, 0, 0, ?4, ?5, ?6, 1);
 
 -- name: find_pack
 -- One pack.
-SELECT env_id, pack_id, granted, available, held, spent, expired, granted_at, expires_at, models
+SELECT env_id, pack_id, granted, available, held, spent, expired, granted_at, expires_at, models,
+       seq
   FROM packs WHERE env_id = ?1 AND pack_id = ?2;
 
 -- name: granted_first
 -- What a pack was granted with, before any correction.
-SELECT amount FROM journal
+SELECT amount FROM transfers
  WHERE env_id = ?1 AND request_id = ?2 AND kind = 'grant' AND leg = 0;
 
 -- name: find_correction
@@ -244,7 +246,7 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6);
 
 -- name: correct_pack
 -- Write what a correction changes.
-UPDATE packs SET granted = ?1, available = ?2 WHERE env_id = ?3 AND pack_id = ?4;
+UPDATE packs SET granted = ?1, available = ?2, seq = ?3 WHERE env_id = ?4 AND pack_id = ?5;
 
 -- name: transfers
 -- Every transfer of a pack, in the order in which they happened.
@@ -258,7 +260,7 @@ SELECT journal.at, kind, request_id, journal.amount, released, coalesce(reason, 
 -- What each pack bore of an exchange.
 SELECT pack_id, sum(amount) FROM journal
  WHERE env_id = ?1 AND request_id = ?2 AND (kind = 'post' OR kind = 'spend')
- GROUP BY pack_id ORDER BY min(seq);
+ GROUP BY pack_id ORDER BY min(CASE kind WHEN 'post' THEN leg ELSE 1000 + leg END);
 
 -- name: keep_price
 -- Nothing happens if this version is known.
@@ -279,7 +281,8 @@ UPDATE alerts SET tries = ?1, next_try = ?2 WHERE env_id = ?3 AND pack_id = ?4 A
 
 -- name: packs
 -- The packs of one environment, or of all if none is given, in the order in which they are drawn.
-SELECT env_id, pack_id, granted, available, held, spent, expired, granted_at, expires_at, models
+SELECT env_id, pack_id, granted, available, held, spent, expired, granted_at, expires_at, models,
+       seq
   FROM packs WHERE ?1 IS NULL OR env_id = ?1
  ORDER BY env_id, expires_at IS NULL, expires_at, granted_at, pack_id;
 
@@ -301,8 +304,9 @@ SELECT date(ended_at / 1000, 'unixepoch') AS day, upstream, upstream_model, prov
  ORDER BY day, upstream, upstream_model, provenance;
 
 -- name: audit_journal
--- Every transfer in the order in which it happened.
-SELECT seq, env_id, request_id, kind, leg, pack_id, amount, released FROM journal ORDER BY seq;
+-- Every transfer, those of a pack together and in the order in which they happened.
+SELECT seq, env_id, request_id, kind, leg, pack_id, amount, released
+  FROM journal ORDER BY env_id, pack_id, seq;
 
 -- name: audit_journal_by_request
 -- Every transfer again, those of one request together.

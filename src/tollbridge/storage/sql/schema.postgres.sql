@@ -2,7 +2,7 @@
 --
 -- Every table of a tenant has a primary key that begins with `env_id`, and foreign keys stay within
 -- one environment, so that a distributed PostgreSQL can keep an environment on one shard. There is
--- no sequence: `environments.seq` counts an environment's changes and numbers its journal. `keys`,
+-- no sequence: `environments.seq` counts an environment's changes, a pack numbers its transfers. `keys`,
 -- `workers`, `price_versions` and `schema_version` are small and belong to no environment.
 -- Amounts are micro-credits, moments are milliseconds since the epoch. The CHECK constraints and
 -- triggers state the ledger's guarantees once more, below the code that keeps them.
@@ -22,7 +22,7 @@ CREATE TABLE environments (
     requests_per_minute bigint NOT NULL DEFAULT 0 CHECK (requests_per_minute >= 0),
     tokens_per_minute   bigint NOT NULL DEFAULT 0 CHECK (tokens_per_minute >= 0),
     -- Whoever changes anything of an environment raises it; who decided on another value has to
-    -- decide again. The last `seq` of its journal, or above.
+    -- decide again.
     seq        bigint NOT NULL DEFAULT 0 CHECK (seq >= 0)
 ) WITH (fillfactor = 50);
 
@@ -82,6 +82,7 @@ CREATE TABLE packs (
     granted_at bigint NOT NULL,
     expires_at bigint,
     models     text   NOT NULL DEFAULT '[]', -- a JSON array
+    seq        bigint NOT NULL CHECK (seq > 0), -- of its last transfer; they count from 1
     -- An index on the amounts themselves would make every new balance a new entry in it.
     live       boolean NOT NULL GENERATED ALWAYS AS (available + held > 0) STORED,
     PRIMARY KEY (env_id, pack_id),
@@ -93,25 +94,25 @@ CREATE INDEX packs_live ON packs (env_id) WHERE live;
 
 CREATE INDEX packs_expiring ON packs (expires_at) WHERE live AND expires_at IS NOT NULL;
 
--- What moved credits. `request_id` is the exchange's; of a grant, and of the expiry of what a pack
--- had available when its validity ended, it is the pack's id; of a correction it is its own.
-CREATE TABLE journal (
+-- What moved credits, except the hold and its end in the first pack of an exchange: of those the
+-- exchange's own row is the record. See the view `journal`. A transfer is numbered within its pack.
+CREATE TABLE transfers (
     env_id     text   NOT NULL,
-    seq        bigint NOT NULL,
     request_id text   NOT NULL,
     kind       text   NOT NULL CHECK (kind IN (
         'hold', 'post', 'void', 'spend', 'overrun', 'grant', 'expire', 'add', 'take_back')),
-    leg        bigint NOT NULL CHECK (leg >= 0),
-    pack_id    text   CHECK ((pack_id IS NULL) = (kind = 'overrun')),
+    leg        bigint NOT NULL CHECK (leg >= 0 AND (leg > 0 OR kind NOT IN ('hold', 'post', 'void'))),
+    pack_id    text CHECK ((pack_id IS NULL) = (kind = 'overrun')),
+    seq        bigint NOT NULL CHECK ((seq = 0 AND kind = 'overrun') OR (seq > 0 AND kind <> 'overrun')),
     amount     bigint NOT NULL CHECK (amount > 0),
     released   bigint NOT NULL CHECK (released >= 0 AND (released = 0 OR kind = 'post')),
     at         bigint NOT NULL,
-    PRIMARY KEY (env_id, seq)
+    PRIMARY KEY (env_id, request_id, kind, leg)
 );
 
--- A post and a void share a name here: a leg of a hold ends once.
-CREATE UNIQUE INDEX journal_once ON journal (
-    env_id, request_id, (CASE kind WHEN 'void' THEN 'post' ELSE kind END), leg);
+-- A leg of a hold ends once.
+CREATE UNIQUE INDEX leg_ends_once ON transfers (env_id, request_id, leg)
+ WHERE kind = 'post' OR kind = 'void';
 
 -- Exchanges under way, a row per leg. An exchange of a free model has one leg without a pack. What
 -- a worker's death leaves behind is in leg 0: the last checkpoint.
@@ -121,6 +122,7 @@ CREATE TABLE holds (
     leg         bigint NOT NULL CHECK (leg >= 0),
     pack_id     text,
     amount      bigint NOT NULL CHECK (amount >= 0 AND (pack_id IS NULL) = (amount = 0)),
+    seq         bigint NOT NULL CHECK ((seq = 0) = (amount = 0)), -- of the transfer
     key_id      text   NOT NULL,
     model       text   NOT NULL,
     worker_id   text   NOT NULL,
@@ -144,11 +146,13 @@ CREATE TABLE holds (
 
 CREATE INDEX holds_of_worker ON holds (worker_id);
 
--- One row for each exchange that ended, in the order in which usage is asked for.
+-- One row for each exchange that ended. It is also the journal's record of the hold in the first
+-- pack and of its end: what was posted of it and what was released, and the numbers of
+-- the two transfers.
 CREATE TABLE usage_records (
     env_id          text   NOT NULL,
-    ended_at        bigint NOT NULL,
     request_id      text   NOT NULL,
+    ended_at        bigint NOT NULL,
     key_id          text   NOT NULL,
     model           text   NOT NULL,
     upstream        text   NOT NULL,
@@ -167,10 +171,33 @@ CREATE TABLE usage_records (
     outcome         text   NOT NULL,
     price_version   text   NOT NULL,
     raw_usage       text   NOT NULL, -- as the upstream reported it, or ''
-    PRIMARY KEY (env_id, ended_at, request_id)
+    pack_id         text,
+    posted          bigint NOT NULL CHECK (posted >= 0),
+    released        bigint NOT NULL CHECK (released >= 0 AND (pack_id IS NULL) = (posted + released = 0)),
+    held_at         bigint NOT NULL,
+    held_seq        bigint NOT NULL CHECK ((held_seq = 0) = (pack_id IS NULL)),
+    ended_seq       bigint NOT NULL CHECK (ended_seq > held_seq OR pack_id IS NULL),
+    CHECK (posted + overrun <= amount),
+    PRIMARY KEY (env_id, request_id)
 );
 
-CREATE UNIQUE INDEX usage_once ON usage_records (env_id, request_id);
+-- The journal: everything that ever moved credits, a row for each transfer. `request_id` is the
+-- exchange's; of a grant, and of the expiry of what a pack had available when its validity ended,
+-- it is the pack's id; of a correction it is its own. `seq` numbers the transfers of a pack.
+CREATE VIEW journal AS
+SELECT env_id, request_id, kind, leg, pack_id, seq, amount, released, at FROM transfers
+UNION ALL
+SELECT env_id, request_id, 'hold', 0, pack_id, seq, amount, 0, started_at
+  FROM holds WHERE leg = 0 AND pack_id IS NOT NULL
+UNION ALL
+SELECT env_id, request_id, 'hold', 0, pack_id, held_seq, posted + released, 0, held_at
+  FROM usage_records WHERE pack_id IS NOT NULL
+UNION ALL
+SELECT env_id, request_id, 'post', 0, pack_id, ended_seq, posted, released, ended_at
+  FROM usage_records WHERE posted > 0
+UNION ALL
+SELECT env_id, request_id, 'void', 0, pack_id, ended_seq, released, 0, ended_at
+  FROM usage_records WHERE pack_id IS NOT NULL AND posted = 0;
 
 -- Processes that serve exchanges. One whose lease ran out is dead, and its holds are recovered.
 CREATE TABLE workers (
@@ -220,7 +247,7 @@ DECLARE guarded text;
 BEGIN
     CREATE FUNCTION tollbridge_append_only() RETURNS trigger LANGUAGE plpgsql AS
         $body$ BEGIN RAISE check_violation USING MESSAGE = TG_TABLE_NAME || ' is append-only'; END $body$;
-    FOREACH guarded IN ARRAY ARRAY['journal', 'usage_records', 'price_versions', 'corrections'] LOOP
+    FOREACH guarded IN ARRAY ARRAY['transfers', 'usage_records', 'price_versions', 'corrections'] LOOP
         EXECUTE format('CREATE TRIGGER %s_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON %I
                         FOR EACH STATEMENT EXECUTE FUNCTION tollbridge_append_only()',
                        guarded, guarded);
@@ -229,5 +256,5 @@ EXCEPTION WHEN feature_not_supported THEN
     RAISE WARNING 'this engine has no triggers: the journal is append-only by its rights alone';
 END $guard$;
 
-REVOKE UPDATE, DELETE, TRUNCATE ON journal, usage_records, price_versions, corrections
+REVOKE UPDATE, DELETE, TRUNCATE ON transfers, usage_records, price_versions, corrections
     FROM PUBLIC, CURRENT_USER;

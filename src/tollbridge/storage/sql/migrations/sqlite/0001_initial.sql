@@ -72,6 +72,7 @@ CREATE TABLE packs (
     granted_at INTEGER NOT NULL,
     expires_at INTEGER,
     models     TEXT    NOT NULL DEFAULT '[]', -- a JSON array
+    seq        INTEGER NOT NULL CHECK (seq > 0), -- of its last transfer; they count from 1
     PRIMARY KEY (env_id, pack_id),
     CHECK (granted = available + held + spent + expired)
 ) STRICT, WITHOUT ROWID;
@@ -79,30 +80,30 @@ CREATE TABLE packs (
 -- Keeps the hot path from reading the packs that were used up long ago.
 CREATE INDEX packs_live ON packs (env_id) WHERE available + held > 0;
 
--- What moved credits. `request_id` is the exchange's; of a grant, and of the expiry of what a pack
--- had available when its validity ended, it is the pack's id; of a correction it is its own.
-CREATE TABLE journal (
-    seq        INTEGER NOT NULL PRIMARY KEY,
+-- What moved credits, except the hold and its end in the first pack of an exchange: of those the
+-- exchange's own row is the record. See the view `journal`. A transfer is numbered within its pack.
+CREATE TABLE transfers (
     env_id     TEXT    NOT NULL,
     request_id TEXT    NOT NULL,
-    kind       TEXT    NOT NULL CHECK ( -- an IN list would cost more than the rest of the insert
-        kind = 'hold' OR kind = 'post' OR kind = 'void' OR kind = 'spend' OR kind = 'overrun'
-        OR kind = 'grant' OR kind = 'expire' OR kind = 'add' OR kind = 'take_back'),
-    leg        INTEGER NOT NULL CHECK (leg >= 0),
-    pack_id    TEXT    CHECK ((pack_id IS NULL) = (kind = 'overrun')),
+    kind       TEXT    NOT NULL CHECK (kind IN (
+        'hold', 'post', 'void', 'spend', 'overrun', 'grant', 'expire', 'add', 'take_back')),
+    leg        INTEGER NOT NULL CHECK (leg >= 0 AND (leg > 0 OR kind NOT IN ('hold', 'post', 'void'))),
+    pack_id    TEXT CHECK ((pack_id IS NULL) = (kind = 'overrun')),
+    seq        INTEGER NOT NULL CHECK ((seq = 0 AND kind = 'overrun') OR (seq > 0 AND kind <> 'overrun')),
     amount     INTEGER NOT NULL CHECK (amount > 0),
     released   INTEGER NOT NULL CHECK (released >= 0 AND (released = 0 OR kind = 'post')),
-    at         INTEGER NOT NULL
-) STRICT;
+    at         INTEGER NOT NULL,
+    PRIMARY KEY (env_id, request_id, kind, leg)
+) STRICT, WITHOUT ROWID;
 
--- A post and a void share a name here: a leg of a hold ends once.
-CREATE UNIQUE INDEX journal_once ON journal (
-    env_id, request_id, (CASE kind WHEN 'void' THEN 'post' ELSE kind END), leg);
+-- A leg of a hold ends once.
+CREATE UNIQUE INDEX leg_ends_once ON transfers (env_id, request_id, leg)
+ WHERE kind = 'post' OR kind = 'void';
 
-CREATE TRIGGER journal_no_update BEFORE UPDATE ON journal
+CREATE TRIGGER transfers_no_update BEFORE UPDATE ON transfers
 BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
 
-CREATE TRIGGER journal_no_delete BEFORE DELETE ON journal
+CREATE TRIGGER transfers_no_delete BEFORE DELETE ON transfers
 BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
 
 -- Exchanges under way, a row per leg. An exchange of a free model has one leg without a pack. What
@@ -113,6 +114,7 @@ CREATE TABLE holds (
     leg         INTEGER NOT NULL CHECK (leg >= 0),
     pack_id     TEXT,
     amount      INTEGER NOT NULL CHECK (amount >= 0 AND (pack_id IS NULL) = (amount = 0)),
+    seq         INTEGER NOT NULL CHECK ((seq = 0) = (amount = 0)), -- of the transfer
     key_id      TEXT    NOT NULL,
     model       TEXT    NOT NULL,
     worker_id   TEXT    NOT NULL,
@@ -134,11 +136,13 @@ CREATE TABLE holds (
     PRIMARY KEY (env_id, request_id, leg)
 ) STRICT, WITHOUT ROWID;
 
--- One row for each exchange that ended, in the order in which usage is asked for.
+-- One row for each exchange that ended. It is also the journal's record of the hold in the first
+-- pack and of its end: what was posted of it and what was released, and the numbers of
+-- the two transfers.
 CREATE TABLE usage_records (
     env_id          TEXT    NOT NULL,
-    ended_at        INTEGER NOT NULL,
     request_id      TEXT    NOT NULL,
+    ended_at        INTEGER NOT NULL,
     key_id          TEXT    NOT NULL,
     model           TEXT    NOT NULL,
     upstream        TEXT    NOT NULL,
@@ -157,16 +161,45 @@ CREATE TABLE usage_records (
     outcome         TEXT    NOT NULL,
     price_version   TEXT    NOT NULL,
     raw_usage       TEXT    NOT NULL, -- as the upstream reported it, or ''
-    PRIMARY KEY (env_id, ended_at, request_id)
+    pack_id         TEXT,
+    posted          INTEGER NOT NULL CHECK (posted >= 0),
+    released        INTEGER NOT NULL CHECK (released >= 0 AND (pack_id IS NULL) = (posted + released = 0)),
+    held_at         INTEGER NOT NULL,
+    held_seq        INTEGER NOT NULL CHECK ((held_seq = 0) = (pack_id IS NULL)),
+    ended_seq       INTEGER NOT NULL CHECK (ended_seq > held_seq OR pack_id IS NULL),
+    CHECK (posted + overrun <= amount),
+    PRIMARY KEY (env_id, request_id)
 ) STRICT, WITHOUT ROWID;
-
-CREATE UNIQUE INDEX usage_once ON usage_records (env_id, request_id);
 
 CREATE TRIGGER usage_no_update BEFORE UPDATE ON usage_records
 BEGIN SELECT RAISE(ABORT, 'usage records are append-only'); END;
 
 CREATE TRIGGER usage_no_delete BEFORE DELETE ON usage_records
 BEGIN SELECT RAISE(ABORT, 'usage records are append-only'); END;
+
+-- The journal: everything that ever moved credits, a row for each transfer. `request_id` is the
+-- exchange's; of a grant, and of the expiry of what a pack had available when its validity ended,
+-- it is the pack's id; of a correction it is its own. `seq` numbers the transfers of a pack.
+CREATE VIEW journal AS
+SELECT env_id, request_id, kind, leg, pack_id, seq, amount, released, at FROM transfers
+UNION ALL
+SELECT env_id, request_id, 'hold', 0, pack_id, seq, amount, 0, started_at
+  FROM holds WHERE leg = 0 AND pack_id IS NOT NULL
+UNION ALL
+SELECT env_id, request_id, 'hold', 0, pack_id, held_seq, posted + released, 0, held_at
+  FROM usage_records WHERE pack_id IS NOT NULL
+UNION ALL
+SELECT env_id, request_id, 'post', 0, pack_id, ended_seq, posted, released, ended_at
+  FROM usage_records WHERE posted > 0
+UNION ALL
+SELECT env_id, request_id, 'void', 0, pack_id, ended_seq, released, 0, ended_at
+  FROM usage_records WHERE pack_id IS NOT NULL AND posted = 0;
+
+-- A request id is admitted once, also when its exchange has ended.
+CREATE TRIGGER holds_once BEFORE INSERT ON holds
+WHEN EXISTS (
+    SELECT 1 FROM usage_records WHERE env_id = NEW.env_id AND request_id = NEW.request_id)
+BEGIN SELECT RAISE(ABORT, 'this request id was admitted before'); END;
 
 -- Processes that serve exchanges. One whose lease ran out is dead, and its holds are recovered.
 CREATE TABLE workers (
