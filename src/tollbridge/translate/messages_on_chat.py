@@ -3,6 +3,7 @@
 import msgspec
 
 from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.translate.answer_terms import AnswerTerms
 from tollbridge.translate.bridge import (
     Ask,
     Bridge,
@@ -16,7 +17,7 @@ from tollbridge.translate.counting import messages_usage
 from tollbridge.translate.dialects import DIALECT_ROWS, dialect_of
 from tollbridge.translate.request_to_chat import request_to_chat, stop_sequences
 from tollbridge.translate.response_to_messages import GatheredMessage, completion_to_message
-from tollbridge.translate.stream_to_messages import Answer, StreamToMessages
+from tollbridge.translate.stream_to_messages import StreamToMessages
 from tollbridge.translate.tool_names import ToolNames
 from tollbridge.translate.unknown_blocks import reduce_unknown_blocks
 from tollbridge.translate.unknown_members import note_dropped, note_request
@@ -96,9 +97,9 @@ class MessagesOnChat(Bridge):
         """The state of a stream that becomes one message."""
         return GatheredMessage(self._answer())
 
-    def _answer(self) -> Answer:
+    def _answer(self) -> AnswerTerms:
         thinking = self._request.thinking
-        return Answer(
+        return AnswerTerms(
             model=self._ask.model,
             request_id=self._identity.request_id,
             message_id=self._identity.message_id,

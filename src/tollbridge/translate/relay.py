@@ -9,7 +9,7 @@ from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.bridge import Ask, Identity, Kept
 from tollbridge.translate.counting import count_text
 from tollbridge.translate.failures import stream_error
-from tollbridge.translate.text_frames import MANY, TextFrames
+from tollbridge.translate.text_frames import MANY, Taken, TextFrames
 from tollbridge.usage import TokenUsage
 from tollbridge.wire.sse import BOUNDARY, COMMENT_HEARTBEAT, SSEDecoder, encode_event
 
@@ -52,8 +52,7 @@ class Relay:
         if self._frames.ready and not self._decoder.holds:
             taken = self._take_texts(data)
             if taken is not None:
-                sent, rest = taken
-                return sent + self._feed(rest) if rest else sent
+                return taken.sent + self._feed(taken.rest) if taken.rest else taken.sent
         return self._feed(data)
 
     def _feed(self, data: bytes) -> bytes:
@@ -90,41 +89,42 @@ class Relay:
 
     def _relay(self, blocks: list[bytes]) -> bytes:
         sent: list[bytes] = []
-        frames = self._frames
-        blocks.reverse()
-        while blocks and not (self.finished or self.failure):
-            block = blocks.pop()
-            self._listen()
-            try:
-                told = self._block(block)
-            except GatewayError as error:
-                told = self.fail(error)
-            sent.append(told)
-            if not self._said:
-                frames.forget()
-                continue
-            frames.show(block, self._said, told)
-            if frames.ready and len(blocks) >= MANY:
-                blocks.reverse()
-                taken = self._take_texts(BOUNDARY.join(blocks) + BOUNDARY)
+        at, in_bulk = 0, True
+        while at < len(blocks) and not (self.finished or self.failure):
+            sent.append(self._teach(blocks[at]))
+            at += 1
+            if in_bulk and self._frames.ready and len(blocks) - at >= MANY:
+                taken = self._take_texts(BOUNDARY.join(blocks[at:]) + BOUNDARY)
+                in_bulk = taken is not None and taken.count >= MANY
                 if taken is not None:
-                    sent.append(taken[0])
-                    blocks = taken[1].split(BOUNDARY)[:-1]
-                blocks.reverse()
+                    sent.append(taken.sent)
+                    at += taken.count
         return b"".join(sent)
+
+    def _teach(self, block: bytes) -> bytes:
+        """What one event becomes, which the frames may learn from."""
+        self._listen()
+        try:
+            sent = self._block(block)
+        except GatewayError as error:
+            sent = self.fail(error)
+        if self._said:
+            self._frames.show(block, self._said, sent)
+        else:
+            self._frames.forget()
+        return sent
 
     def _listen(self) -> None:
         """An event begins, and nothing of it has been counted."""
         self._said = None
 
-    def _take_texts(self, data: bytes) -> tuple[bytes, bytes] | None:
-        """What becomes of the texts that `data` begins with, and the rest of it."""
+    def _take_texts(self, data: bytes) -> Taken | None:
+        """The texts that `data` begins with, counted."""
         taken = self._frames.take(data)
-        if taken is None:
-            return None
-        self._chars += len(taken.text)
-        self._utf8 += taken.utf8
-        return taken.sent, taken.rest
+        if taken is not None:
+            self._chars += len(taken.text)
+            self._utf8 += taken.utf8
+        return taken
 
     def _count(self, text: str) -> None:
         self._said = text if self._said is None else ""

@@ -3,10 +3,11 @@
 So that an answer is the same streamed and unstreamed, it is not written twice.
 """
 
+from tollbridge.translate.answer_terms import AnswerTerms
 from tollbridge.translate.bridge import Reply
 from tollbridge.translate.chat_answers import ChunkBody, CompletionBody, read_completion
 from tollbridge.translate.message_collector import MessageCollector
-from tollbridge.translate.stream_to_messages import Answer, StreamToMessages
+from tollbridge.translate.stream_to_messages import StreamToMessages
 from tollbridge.wire.chat.chunks import ChunkChoice, ChunkDelta
 from tollbridge.wire.chat.responses import Choice
 from tollbridge.wire.codec import encode
@@ -15,7 +16,7 @@ from tollbridge.wire.codec import encode
 class GatheredMessage(StreamToMessages):
     """A stream that becomes one message (implements `bridge.GatheredAnswer`)."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: AnswerTerms) -> None:
         self._collector = MessageCollector()
         super().__init__(answer, self._collector)
 
@@ -25,7 +26,7 @@ class GatheredMessage(StreamToMessages):
         return Reply(message, self.usage, self.counted_output, self.kept)
 
 
-def completion_to_message(body: bytes, answer: Answer, echoed: str = "") -> Reply:
+def completion_to_message(body: bytes, answer: AnswerTerms, echoed: str = "") -> Reply:
     """Translate a one-shot answer.
 
     `echoed` is a text of the client's that the server may repeat before what is new.

@@ -5,9 +5,8 @@ has to be closed and opened for it. The end is held until the upstream has ended
 comes last; an upstream that stops without a finish reason ends in an error event.
 """
 
-from typing import NamedTuple
-
 from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.translate.answer_terms import AnswerTerms
 from tollbridge.translate.block_steps import STEPS, Open, Step
 from tollbridge.translate.bridge import Kept
 from tollbridge.translate.chat_answers import ChunkBody, read_chunk, reasoning_text
@@ -20,10 +19,8 @@ from tollbridge.translate.open_calls import OpenCall, OpenCalls
 from tollbridge.translate.signatures import client_tool_id, sign_thinking
 from tollbridge.translate.stop_matcher import StopMatcher
 from tollbridge.translate.stops import finish_word, stop_reason
-from tollbridge.translate.text_frames import MANY, TextFrames
+from tollbridge.translate.text_frames import MANY, Taken, TextFrames
 from tollbridge.translate.think_tags import ThinkTags
-from tollbridge.translate.tool_names import ToolNames
-from tollbridge.translate.unknown_names import UnknownNames
 from tollbridge.usage import TokenUsage
 from tollbridge.wire.chat.chunks import ChunkChoice, ChunkDelta
 from tollbridge.wire.chat.requests import ReasoningDetail, ToolCall
@@ -38,30 +35,10 @@ _THINKING_DELTA = b'"delta":{"type":"thinking_delta","thinking":'
 _INPUT_DELTA = b'"delta":{"type":"input_json_delta","partial_json":'
 
 
-class Answer(NamedTuple):
-    """What an answer needs to know of its question."""
-
-    model: str
-    request_id: str
-    message_id: str
-    input_estimate: int
-    names: ToolNames
-    thinking: bool
-    """Whether the client sees thinking blocks at all."""
-    hidden: bool = False
-    """The blocks are there, but their text only inside the signature (`display: omitted`)."""
-    seal_key: bytes = b""
-    stop_sequences: tuple[str, ...] = ()
-    match_stops: bool = False
-    """The upstream was not told the stop sequences: the answer is ended here."""
-    think_tags: bool = False
-    unknown: UnknownNames | None = None
-
-
 class StreamToMessages:
     """The state of one stream; a `bridge.StreamBridge`."""
 
-    def __init__(self, answer: Answer, writer: Writer | None = None) -> None:
+    def __init__(self, answer: AnswerTerms, writer: Writer | None = None) -> None:
         self.usage: TokenUsage | None = None
         self.failure: GatewayError | None = None
         self.finished = False
@@ -97,9 +74,10 @@ class StreamToMessages:
         if self._ended:
             return b""
         if self._frames.ready and not self._sse.holds:
-            data = self._take_texts(data)
-            if not data:
+            taken = self._take_texts(data)
+            if taken is not None and not taken.rest:
                 return self._writer.drain()
+            data = data if taken is None else taken.rest
         try:
             blocks = self._sse.blocks(data)
             self._take(blocks)
@@ -164,31 +142,31 @@ class StreamToMessages:
                     self._take_usage(choice.usage)
 
     def _take(self, blocks: list[bytes]) -> None:
-        frames, writer = self._frames, self._writer
-        for at, block in enumerate(blocks):
-            mark = writer.mark()
-            self._take_block(block)
-            if self._ended:
-                return
-            if self._stops is not None or self._tags is not None or not writer.said:
-                frames.forget()
-                continue
-            frames.show(block, writer.said, writer.since(mark))
-            if frames.ready and len(blocks) - at > MANY:
-                self._take(
-                    self._take_texts(BOUNDARY.join(blocks[at + 1 :]) + BOUNDARY).split(BOUNDARY)[
-                        :-1
-                    ]
-                )
-                return
+        at, in_bulk = 0, True
+        while at < len(blocks) and not self._ended:
+            self._teach(blocks[at])
+            at += 1
+            if in_bulk and self._frames.ready and len(blocks) - at >= MANY:
+                taken = self._take_texts(BOUNDARY.join(blocks[at:]) + BOUNDARY)
+                in_bulk = taken is not None and taken.count >= MANY
+                at += 0 if taken is None else taken.count
 
-    def _take_texts(self, data: bytes) -> bytes:
-        """Write what becomes of the texts that `data` begins with; the rest of it."""
+    def _teach(self, block: bytes) -> None:
+        """Take an event, and let the frames learn from it if it adds to a text and no more."""
+        writer = self._writer
+        mark = writer.mark()
+        self._take_block(block)
+        if writer.said and self._stops is None and self._tags is None:
+            self._frames.show(block, writer.said, writer.since(mark))
+        else:
+            self._frames.forget()
+
+    def _take_texts(self, data: bytes) -> Taken | None:
+        """Write what becomes of the texts that `data` begins with."""
         taken = self._frames.take(data)
-        if taken is None:
-            return data
-        self._writer.write_taken(taken)
-        return taken.rest
+        if taken is not None:
+            self._writer.write_taken(taken)
+        return taken
 
     def _take_block(self, block: bytes) -> None:
         name: str | None = None

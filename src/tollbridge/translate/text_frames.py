@@ -6,6 +6,7 @@ after the text on both sides; those that look the same are then taken by their b
 A text that JSON would escape, and any other event, goes the long way and ends what was learned.
 """
 
+import itertools
 from typing import NamedTuple
 
 from tollbridge.wire.sse import BOUNDARY
@@ -23,6 +24,8 @@ class Taken(NamedTuple):
     """What they say together."""
     utf8: int
     """The length of that in bytes."""
+    count: int
+    """How many they are."""
     rest: bytes
     """What follows the last of them."""
 
@@ -80,19 +83,31 @@ class TextFrames:
             return None
         texts = data[start:end].split(self._between)
         joined = texts[0] if len(texts) == 1 else b"".join(texts)
-        try:
+        text = _plain(joined)
+        if text is None or b"" in texts:
+            # Another event in between looks like a text with quotes in it.
+            texts = list(itertools.takewhile(_plain, texts))
+            if not texts:
+                return None
+            joined = b"".join(texts)
             text = joined.decode()
-        except UnicodeDecodeError:
-            return None
-        if '"' in text or "\\" in text or not text.isprintable() or b"" in texts:
-            return None
+            end = start + len(joined) + (len(texts) - 1) * len(self._between)
         end += len(after)
         if self._same:
             sent = data[:end]
         else:
             before, after = self._client
             sent = b"%b%b%b" % (before, self._client_between.join(texts), after)
-        return Taken(sent, text, len(joined), data[end:])
+        return Taken(sent, text, len(joined), len(texts), data[end:])
+
+
+def _plain(raw: bytes) -> str | None:
+    """The text, if JSON has it as it is; None or empty if not."""
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        return None
+    return text if text.isprintable() and '"' not in text and "\\" not in text else None
 
 
 def _frame(event: bytes, quoted: bytes) -> _Frame | None:

@@ -4,9 +4,10 @@ from typing import Any
 
 import msgspec
 
+from tollbridge.translate.answer_terms import AnswerTerms
 from tollbridge.translate.bridge import Ask, Identity, UpstreamTerms
 from tollbridge.translate.messages_on_chat import MessagesOnChat
-from tollbridge.translate.stream_to_messages import Answer, StreamToMessages
+from tollbridge.translate.stream_to_messages import StreamToMessages
 from tollbridge.translate.tool_names import ToolNames
 from tollbridge.wire.messages.events import Event
 from tollbridge.wire.messages.fold import fold
@@ -19,8 +20,8 @@ IDENTITY = Identity("req_1", "abc", 1_700_000_000, b"key")
 Json = dict[str, Any]
 
 
-def answer(**changes: Any) -> Answer:
-    base = Answer("claude-x", "req_1", "abc", 7, ToolNames(64), thinking=True)
+def answer(**changes: Any) -> AnswerTerms:
+    base = AnswerTerms("claude-x", "req_1", "abc", 7, ToolNames(64), thinking=True)
     return base._replace(**changes)
 
 
@@ -70,7 +71,7 @@ def events_of(written: bytes) -> list[Json]:
     return decoded
 
 
-def translate(*pieces: bytes, of: Answer | None = None) -> list[Json]:
+def translate(*pieces: bytes, of: AnswerTerms | None = None) -> list[Json]:
     """The events that a stream becomes, checked for the order that clients rely on."""
     stream = StreamToMessages(of or answer())
     written = b"".join([*(stream.feed(piece) for piece in pieces), stream.close()])
@@ -105,7 +106,7 @@ def check_order(events: list[Json]) -> None:
         assert kinds.count("message_delta") == 1
 
 
-def folded(*pieces: bytes, of: Answer | None = None) -> Message:
+def folded(*pieces: bytes, of: AnswerTerms | None = None) -> Message:
     """The message that the translated stream adds up to."""
     events = translate(*pieces, of=of)
     return fold(events_as_structs(events))

@@ -5,12 +5,12 @@ import pytest
 from tests.unit.translate.chat_streams import Json, answer
 
 from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.translate.answer_terms import AnswerTerms
 from tollbridge.translate.response_to_messages import completion_to_message
-from tollbridge.translate.stream_to_messages import Answer
 
 
 def reply(
-    message: Json, finish: str | None = "stop", of: Answer | None = None, **more: Any
+    message: Json, finish: str | None = "stop", of: AnswerTerms | None = None, **more: Any
 ) -> Json:
     choice = {"index": 0, "message": {"role": "assistant", **message}, "finish_reason": finish}
     body = msgspec.json.encode({"id": "x", "choices": [choice], **more})
