@@ -95,10 +95,10 @@ class Relay:
             at += 1
             if in_bulk and self._frames.ready and len(blocks) - at >= MANY:
                 taken = self._take_texts(BOUNDARY.join(blocks[at:]) + BOUNDARY)
-                in_bulk = taken is not None and taken.count >= MANY
+                in_bulk = taken is not None and taken.events >= MANY
                 if taken is not None:
                     sent.append(taken.sent)
-                    at += taken.count
+                    at += taken.events
         return b"".join(sent)
 
     def _teach(self, block: bytes) -> bytes:

@@ -58,7 +58,7 @@ class StreamToMessages:
         self._thinking = None if answer.thinking else KeptThinking()
         """Thinking that the client does not see."""
         self._tags = ThinkTags() if answer.think_tags else None
-        stops = answer.stop_sequences if answer.match_stops else ()
+        stops = answer.match_stops and answer.stop_sequences
         self._stops = StopMatcher(stops) if stops else None
         self._finish: FinishReason | None = None
         self._matched: str | None = None
@@ -75,9 +75,9 @@ class StreamToMessages:
             return b""
         if self._frames.ready and not self._sse.holds:
             taken = self._take_texts(data)
-            if taken is not None and not taken.rest:
-                return self._writer.drain()
             data = data if taken is None else taken.rest
+            if not data:
+                return self._writer.drain()
         try:
             blocks = self._sse.blocks(data)
             self._take(blocks)
@@ -148,8 +148,8 @@ class StreamToMessages:
             at += 1
             if in_bulk and self._frames.ready and len(blocks) - at >= MANY:
                 taken = self._take_texts(BOUNDARY.join(blocks[at:]) + BOUNDARY)
-                in_bulk = taken is not None and taken.count >= MANY
-                at += 0 if taken is None else taken.count
+                in_bulk = taken is not None and taken.events >= MANY
+                at += 0 if taken is None else taken.events
 
     def _teach(self, block: bytes) -> None:
         """Take an event, and let the frames learn from it if it adds to a text and no more."""
@@ -169,15 +169,10 @@ class StreamToMessages:
         return taken
 
     def _take_block(self, block: bytes) -> None:
-        name: str | None = None
-        if block.startswith(b"data: {") and b"\n" not in block:
-            data = block[6:]
-        elif event := parse_block(block):
-            name, data = event
-            if data.startswith(DONE):
-                self._end(done=True)
-                return
-        else:
+        name, data = parse_block(block) or (None, b"")
+        if data.startswith(DONE):
+            self._end(done=True)
+        if self._ended or not data:
             return
         chunk = read_chunk(data, self._answer.unknown)
         if name == "error":

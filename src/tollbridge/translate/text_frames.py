@@ -24,7 +24,7 @@ class Taken(NamedTuple):
     """What they say together."""
     utf8: int
     """The length of that in bytes."""
-    count: int
+    events: int
     """How many they are."""
     rest: bytes
     """What follows the last of them."""

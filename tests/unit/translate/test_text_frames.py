@@ -48,16 +48,18 @@ def test_what_does_not_goes_the_long_way(data: bytes):
     assert taught().take(data + b"\n\n") is None
 
 
-@pytest.mark.parametrize("other", [event("b", ',"more":1'), b": ping", event("quo\\"te"), event("")])
+@pytest.mark.parametrize(
+    "other", [event("b", ',"more":1'), b": ping", event('quo\\"te'), event("")]
+)
 def test_what_comes_before_another_event_is_taken(other: bytes):
     rest = other + b"\n\n" + event("c") + b"\n\n"
     taken = taught().take(event("a") + b"\n\n" + event("b") + b"\n\n" + rest)
     assert taken is not None
     # An event that another follows at once may have to go the long way with it.
-    sent = told("a") if taken.count == 1 else told("a") + told("b")
+    sent = told("a") if taken.events == 1 else told("a") + told("b")
     assert taken.sent == sent
     assert taken.rest.endswith(rest)
-    assert taken.text == "ab"[: taken.count]
+    assert taken.text == "ab"[: taken.events]
 
 
 def test_two_in_a_row_must_agree():
