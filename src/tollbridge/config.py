@@ -28,6 +28,8 @@ DEMO_UPSTREAM = "demo"
 """The name of the built-in upstream; needs no entry in the file."""
 
 
+METRICS_KEY_CHARS_MIN = 16
+
 WEIGHT_MAX = 1_000.0
 """Credits per token; far above any price, and far below what would not fit the ledger."""
 
@@ -65,6 +67,8 @@ class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     seal_key: str = ""
     """Authenticates what clients keep for an upstream between turns; every replica needs the same.
     Empty: a file in the data folder, made at the first start."""
+    metrics_key: str = ""
+    """What `GET /metrics` has to present as bearer; empty: there is no such page."""
 
     def __repr__(self) -> str:
         return f"ServerConfig(host={self.host!r}, port={self.port!r}, ...)"
@@ -229,7 +233,8 @@ def parse_config(text: str, environ: Mapping[str, str]) -> Config:
         for name, upstream in config.upstreams.items()
     }
     seal_key = _secret(config.server.seal_key, "server.seal_key", environ)
-    server = msgspec.structs.replace(config.server, seal_key=seal_key)
+    metrics_key = _secret(config.server.metrics_key, "server.metrics_key", environ)
+    server = msgspec.structs.replace(config.server, seal_key=seal_key, metrics_key=metrics_key)
     alerts = msgspec.structs.replace(
         config.alerts,
         webhook=_secret(config.alerts.webhook, "alerts.webhook", environ),
@@ -264,6 +269,8 @@ def check_config(config: Config) -> None:
     Raises:
         ConfigError: with the path of the setting and the remedy.
     """
+    if 0 < len(config.server.metrics_key) < METRICS_KEY_CHARS_MIN:
+        raise ConfigError(f"server.metrics_key: at least {METRICS_KEY_CHARS_MIN} characters")
     _check_storage(config.storage)
     _check_alerts(config.alerts)
     for name, upstream in config.upstreams.items():

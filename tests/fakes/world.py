@@ -22,11 +22,12 @@ from tests.fakes.exchange_parts import (
 
 from tollbridge.access.keys import hash_key
 from tollbridge.app.directory import Directory
-from tollbridge.app.exchange import Exchange, Inbound
+from tollbridge.app.exchange import Exchange
 from tollbridge.app.gateway import Gateway
 from tollbridge.app.ports import (
     Client,
     Grant,
+    Inbound,
     KeyInfo,
 )
 from tollbridge.app.pulse import Pulse

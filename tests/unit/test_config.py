@@ -95,6 +95,8 @@ def test_a_secret_is_in_no_repr_and_no_message():
             model("[models.m.price]\ntiers = [{above = 9, output = -1}]"),
             'models."m".price.tiers[0].output',
         ),
+        ('[server]\nmetrics_key = "short"', "server.metrics_key"),
+        ('[server]\nmetrics_key = "env:NO_SUCH"', "server.metrics_key"),
         ("[alerts]\nlevels = [0]", "alerts.levels"),
         ("[alerts]\nlevels = [101]", "alerts.levels"),
         ('[alerts]\nwebhook = "ftp://x"', "alerts.webhook"),
@@ -125,4 +127,10 @@ def test_tiers_and_alerts():
     (tier,) = config.models["m"].price.tiers
     assert (tier.above, tier.input, tier.output) == (16_000, 2.0, None)
     assert (config.alerts.levels, config.alerts.webhook) == ((90,), "https://x.test/s3cret")
+    assert "s3cret" not in repr(config)
+
+
+def test_the_key_of_the_metrics_is_a_secret():
+    config = parse_config('[server]\nmetrics_key = "env:KEY"', {"KEY": "s3cret" * 3})
+    assert config.server.metrics_key == "s3cret" * 3
     assert "s3cret" not in repr(config)

@@ -17,13 +17,19 @@ plan decides what is next); it failed after that (the error travels inside the s
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 
 from tollbridge.access.keys import hash_key
 from tollbridge.app.admission import admission, identify, ledger_away, refused
 from tollbridge.app.gateway import Gateway
-from tollbridge.app.ports import Call, Client, KeyRecord, StoreUnavailableError, UpstreamReply
+from tollbridge.app.ports import (
+    Call,
+    Client,
+    Inbound,
+    KeyRecord,
+    StoreUnavailableError,
+    UpstreamReply,
+    Waits,
+)  # fmt: skip
 from tollbridge.app.recollection import keep, recall
 from tollbridge.app.relay import Relay, from_upstream, gather, linger, read_error, read_whole
 from tollbridge.app.request_writer import write_request
@@ -38,7 +44,7 @@ from tollbridge.translate.bridge import Ask, Bridge, Identity, Reply, StreamBrid
 from tollbridge.translate.failures import error_status, failure_from_upstream
 from tollbridge.translate.pairs import open_bridge
 from tollbridge.translate.usage_tap import UsageTap
-from tollbridge.units import RESPONSE_BYTES_MAX, EnvId, RequestId, Tokens
+from tollbridge.units import RESPONSE_BYTES_MAX, Tokens
 from tollbridge.usage import TokenUsage
 
 NO_STREAM = ("application/json", "text/html")
@@ -49,20 +55,6 @@ ADMIT_TRIES = 5
 
 PATHS: dict[Protocol, str] = {"messages": "/v1/messages", "chat": "/chat/completions"}
 """What is appended to an upstream's base URL."""
-
-
-@dataclass(frozen=True, slots=True)
-class Inbound:
-    """A client's request as the edge hands it over; its body has not been read yet."""
-
-    request_id: RequestId
-    protocol: Protocol
-    group: str
-    env_id: EnvId | None
-    """From the host; None: the key names the environment."""
-    presented_key: Callable[[], str]
-    headers: Mapping[str, str]
-    body: Callable[[], Awaitable[bytes]]
 
 
 class Exchange:
@@ -96,6 +88,7 @@ class Exchange:
         self._stream: StreamBridge | None = None
         self._reply: Reply | None = None
         self._tap = UsageTap()
+        self._admit_ms = 0
 
     async def run(self) -> None:
         """From the presented key to the settled charge.
@@ -205,11 +198,13 @@ class Exchange:
         )
         self._wanted = asked.need.output_tokens
         try:
-            return await gateway.store.admit(asked)
+            held = await gateway.store.admit(asked)
         except asyncio.CancelledError:
             # Nobody knows whether the hold was placed; if it was, it must not stay.
             await self._settle(finished=False, failure=None)
             raise
+        self._admit_ms += gateway.clock() - asked.now
+        return held
 
     def _refused(self, error: GatewayError) -> None:
         inbound = self._inbound
@@ -250,12 +245,21 @@ class Exchange:
         self._sent = body
         stream = ask.stream or bridge.gathers
         call = Call(PATHS[target.protocol], body, stream, inbound.headers, bridge.pin_version)
+        try:
+            await self._send(target, bridge, call)
+        except GatewayError as error:
+            gateway.observer.attempt_ended(target.upstream, error.code.name)
+            raise
+        gateway.observer.attempt_ended(target.upstream, None)
+
+    async def _send(self, target: Target, bridge: Bridge, call: Call) -> None:
+        gateway, ask = self._gateway, self._ask
         reply = await from_upstream(gateway.servers[target.upstream].send(call))
         try:
             # 7 relay
             if reply.status != 200:
                 raise await self._failure(target, reply)
-            if not stream:
+            if not call.stream:
                 whole = await from_upstream(read_whole(reply, RESPONSE_BYTES_MAX))
                 self._tap.whole(whole)
                 self._reply = bridge.reply(whole)
@@ -322,8 +326,12 @@ class Exchange:
             for kind, name in self._bridge.unknown.names() if self._bridge else ():
                 gateway.observer.unknown(kind, name)
             code = failure.code.name if failure else None
-            gateway.observer.exchange_ended(settlement, status, code)
+            gateway.observer.exchange_ended(settlement, status, code, self._waits(settlement))
         return settled.amount if settled else None
+
+    def _waits(self, settlement: Settlement) -> Waits:
+        first, settle_ms = self._relay.delivered_at, self._gateway.clock() - settlement.ended_at
+        return Waits(self._admit_ms, settle_ms, None if first is None else first - self._started_at)
 
     def _usage(self) -> tuple[TokenUsage | None, TokenUsage]:
         """What the upstream reported so far, and our own count."""

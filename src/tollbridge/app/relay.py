@@ -13,7 +13,7 @@ from tollbridge.translate.bridge import GatheredAnswer, Reply, StreamBridge
 from tollbridge.translate.failures import stream_error
 from tollbridge.translate.relay import PING
 from tollbridge.translate.usage_tap import UsageTap
-from tollbridge.units import ERROR_BODY_BYTES_MAX, RESPONSE_BYTES_MAX, RequestId
+from tollbridge.units import ERROR_BODY_BYTES_MAX, RESPONSE_BYTES_MAX, Millis, RequestId
 from tollbridge.wire.sse import COMMENT_HEARTBEAT
 
 T = TypeVar("T")
@@ -30,8 +30,9 @@ class Relay:
 
     `head_sent`: a status has gone out, so that errors must travel inside the stream.
     `delivered`: the client has received something of an answer, so that no other upstream may be
-    tried. Heartbeats send a head but deliver nothing. `complete`: the client has received all of
-    it. `told`: the client has received the error that ends it. `beat`: the tick of the last write.
+    tried; `delivered_at`: when. Heartbeats send a head but deliver nothing. `complete`: the client
+    has received all of it. `told`: the client has received the error that ends it. `beat`: the tick
+    of the last write.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Relay:
     ) -> None:
         self.head_sent = False
         self.delivered = False
+        self.delivered_at: Millis | None = None
         self.complete = False
         self.told = False
         self.beat = pulse.tick
@@ -73,7 +75,8 @@ class Relay:
             if stream.failure is not None and not self.delivered:
                 raise stream.failure
             if out:
-                self.delivered = True
+                if not self.delivered:
+                    self.delivered, self.delivered_at = True, self._pulse.clock()
                 await self.write(out)
             if stream.failure is not None:
                 self.told = True

@@ -5,9 +5,10 @@ import contextlib
 import msgspec
 
 from tollbridge.access.keys import REQUEST_ID_ENTROPY_BYTES, mint_request_id
-from tollbridge.app.exchange import Exchange, Inbound
+from tollbridge.app.exchange import Exchange
 from tollbridge.app.gateway import Gateway
 from tollbridge.app.inquiry import Inquiry
+from tollbridge.app.ports import Inbound
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.server.cors import preflight
 from tollbridge.server.credentials import environment_of_host, presented_key
@@ -83,7 +84,8 @@ class Application:
                 await answer_problem(client, protocol, problem, request_id)
 
     async def _answer(self, found: Route, inbound: Inbound, client: AsgiClient) -> None:
-        head = [("content-type", "application/json")]
+        kind = "application/json"
+        head = []
         match found.endpoint:
             case Endpoint.COUNT_TOKENS:
                 body, exact = await self._inquiry.count_tokens(inbound)
@@ -100,7 +102,10 @@ class Application:
             case Endpoint.READY:
                 await self._inquiry.ready()
                 body = b'{"status":"ready"}'
+            case Endpoint.METRICS:
+                kind, body = await self._inquiry.metrics(inbound)
             case _:
                 body = b'{"status":"ok"}'
-        await client.start(200, [*head, ("content-length", str(len(body)))])
+        head += [("content-type", kind), ("content-length", str(len(body)))]
+        await client.start(200, head)
         await client.finish(body)

@@ -9,13 +9,17 @@ from tollbridge.app import relay as module
 from tollbridge.app.ports import UpstreamError, UpstreamTimeoutError
 from tollbridge.app.relay import Relay, from_upstream, linger, read_error, read_whole
 from tollbridge.errors import ErrorCode, GatewayError
-from tollbridge.units import ERROR_BODY_BYTES_MAX
+from tollbridge.units import ERROR_BODY_BYTES_MAX, Millis
 
 BROKEN = GatewayError(ErrorCode.UPSTREAM_OVERLOADED, "The model's server is overloaded.")
 
 
 class Pulse:
     tick = 3
+
+    @staticmethod
+    def clock() -> Millis:
+        return Millis(70)
 
 
 class Stream:
