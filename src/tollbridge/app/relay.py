@@ -11,14 +11,18 @@ from tollbridge.config import Protocol
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.bridge import GatheredAnswer, Reply, StreamBridge
 from tollbridge.translate.failures import stream_error
-from tollbridge.translate.relay import PING
 from tollbridge.translate.usage_tap import UsageTap
 from tollbridge.units import ERROR_BODY_BYTES_MAX, RESPONSE_BYTES_MAX, Millis, RequestId
-from tollbridge.wire.sse import COMMENT_HEARTBEAT
+from tollbridge.wire.sse import COMMENT_HEARTBEAT, encode_event
 
 T = TypeVar("T")
 
-HEARTBEATS: dict[Protocol, bytes] = {"messages": PING, "chat": COMMENT_HEARTBEAT}
+HEARTBEATS: dict[Protocol, bytes] = {
+    "messages": encode_event("ping", b'{"type": "ping"}'),
+    "chat": COMMENT_HEARTBEAT,
+}
+"""What breaks a silence (protocol notes C.9.6), also before the first token: it begins no message,
+so that another upstream may still be tried."""
 
 LINGER_S = 1.0
 """How long to wait for the end of an upstream body whose terminal event has been seen; a body that

@@ -122,9 +122,6 @@ class StreamBridge(Protocol):
     def fail(self, error: GatewayError) -> bytes:
         """The error that ends the stream when something outside of it went wrong."""
 
-    def heartbeat(self) -> bytes:
-        """What keeps a silent stream alive: a `ping` event on Messages, a comment on Chat."""
-
 
 class GatheredAnswer(StreamBridge, Protocol):
     """A stream of the upstream for a client that wants one answer; what is fed gives no bytes."""

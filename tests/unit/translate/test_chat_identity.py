@@ -269,8 +269,3 @@ def test_an_upstream_error_is_told_in_a_form_every_parser_takes(error: dict[str,
     assert "Busy" in sent[1]["error"]["message"]
     assert len(sent) == 2, "nothing follows an error"
     assert stream.failure is not None
-
-
-def test_a_heartbeat_is_a_comment() -> None:
-    assert SSEDecoder().feed(relay().heartbeat()) == []
-    assert relay().heartbeat().startswith(b":")
