@@ -20,9 +20,9 @@ every member has one of these fates:
 | reported | it goes too, and the header `x-tollbridge-dropped` names it |
 | refused | an error of status 400: an answer without it would be a lie |
 
-With the request header `x-tollbridge-strict: 1` what would be reported is refused, in an error that
-names the fields. Members that are not listed here are ignored, counted, and logged once for each
-name as an `unknown` event.
+With the request header `x-tollbridge-strict: 1`, and always with a key that was made or limited
+with `--strict`, what would be reported is refused, in an error that names the fields. Members that
+are not listed here are ignored, counted, and logged once for each name as an `unknown` event.
 
 This page is written by `tools/translation_table.py` from the list that the gateway itself reads.
 """

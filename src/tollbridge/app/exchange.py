@@ -239,7 +239,8 @@ class Exchange:
         if self._reply is not None:
             return
         self._target = target
-        body = write_request(bridge, target, self._hold.output_tokens, inbound.headers)
+        output, strict = self._hold.output_tokens, self._record.strict
+        body = write_request(bridge, target, output, inbound.headers, strict=strict)
         if target.avoid is not None and body == self._sent and self._refusal is not None:
             raise self._refusal  # there is nothing to leave out
         self._sent = body

@@ -182,10 +182,12 @@ class ControlStore(Protocol):
     async def revoke_key(self, key_id: KeyId, now: Millis) -> bool:
         """Raise the generation, so that the very next request is refused. False: no such key."""
 
-    async def limit_key(self, key_id: KeyId, limits: Limits, budget: MicroCredits) -> bool:
+    async def limit_key(
+        self, key_id: KeyId, limits: Limits, budget: MicroCredits, strict: bool | None = None
+    ) -> bool:
         """Set limits and budget (0: none) and raise the generation. False: no such key.
 
-        What the key was charged before counts against the budget.
+        `strict` None: as it was. What the key was charged before counts against the budget.
         """
 
     async def switch(self, env_id: EnvId, models: Sequence[str], *, on: bool) -> None:

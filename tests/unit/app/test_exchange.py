@@ -17,7 +17,8 @@ from tests.fakes.world import ENV, KEY, answer, charged, in_world, settle_down
 
 from tollbridge.app import exchange as module
 from tollbridge.errors import ErrorCode
-from tollbridge.units import MICRO, KeyId, Millis
+from tollbridge.ledger.model import UNLIMITED
+from tollbridge.units import MICRO, KeyId, MicroCredits, Millis
 
 # The tariff, one test per row.
 
@@ -380,3 +381,15 @@ async def test_waits(world):
     await world.ask(messages_body())
     (waits,) = world.observer.waits
     assert waits == (5, 7, 35), "to the first event, not to the last"
+
+
+@in_world()
+async def test_a_strict_key_has_what_would_be_dropped_refused(world):
+    body = chat_body(model="single", seed=1, stream=False)
+    world.servers["one"].answers = [ScriptedReply([message()], 200, JSON_HEAD)]
+    client, error = await world.ask(body, "chat")
+    assert (error, client.headers["x-tollbridge-dropped"]) == (None, "seed")
+    await world.store.limit_key(KeyId("key_1"), UNLIMITED, MicroCredits(0), True)
+    _, error = await world.ask(body, "chat")
+    assert error.code is ErrorCode.FIELD_UNSUPPORTED
+    assert len(world.servers["one"].calls) == 1

@@ -13,12 +13,14 @@ from tollbridge.units import Tokens
 TARGET = Target("up", "theirs", "messages", "anthropic")
 
 
-def written(headers: dict[str, str], target: Target = TARGET, **members: object) -> dict:
+def written(
+    headers: dict[str, str], target: Target = TARGET, strict: bool = False, **members: object
+) -> dict:
     asked = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], **members}
     body = json.dumps(asked).encode()
     ask = read_ask("chat", body)
     bridge = open_bridge("chat", target.protocol, ask, body, Identity("r", "m", 1))
-    return json.loads(write_request(bridge, target, Tokens(50), headers))
+    return json.loads(write_request(bridge, target, Tokens(50), headers, strict=strict))
 
 
 def test_the_target_decides_the_terms():
@@ -37,3 +39,11 @@ def test_a_strict_client_is_refused_what_would_be_dropped():
         written({"x-tollbridge-strict": "1"}, seed=1, store=True)
     assert caught.value.code is ErrorCode.FIELD_UNSUPPORTED
     assert caught.value.message.startswith("seed, store: ")
+
+
+def test_a_strict_key_cannot_be_softened_by_a_header():
+    assert written({}, strict=True)
+    for headers in ({}, {"x-tollbridge-strict": "0"}):
+        with pytest.raises(GatewayError) as caught:
+            written(headers, strict=True, seed=1)
+        assert caught.value.code is ErrorCode.FIELD_UNSUPPORTED

@@ -45,7 +45,7 @@ async def lived(path: Path) -> None:
         "INSERT INTO journal VALUES (99, 'acme', 'r9', 'gift', 0, 'p1', 1, 0, 0)",
         "UPDATE holds SET amount = 0",
         "UPDATE holds SET charge = -1",
-        "INSERT INTO keys VALUES (x'00', 'k', 'acme', '', '', 0, NULL, NULL, 0, 0, 0)",
+        "INSERT INTO keys VALUES (x'00', 'k', 'acme', '', '', 0, NULL, NULL, 0, 0, 0, 0)",
         "UPDATE environments SET concurrency = -1",
         "INSERT INTO budgets VALUES ('acme', 'k', 0, 0, 0)",
         "INSERT INTO budgets VALUES ('acme', 'k', 1, 0, -1)",
