@@ -111,6 +111,7 @@ class DialectOverrides(
     echoes_prefill: bool | UnsetType = UNSET
     tool_name_max: Annotated[int, msgspec.Meta(ge=16)] | UnsetType = UNSET
     stream_options: bool | UnsetType = UNSET
+    cancels_answers: bool | UnsetType = UNSET
     continuous_usage: bool | UnsetType = UNSET
     parallel_tool_calls: bool | UnsetType = UNSET
     named_tool_choice: bool | UnsetType = UNSET

@@ -339,7 +339,7 @@ class Exchange:
         tap: StreamBridge | Reply | None = self._stream or self._reply
         counted = TokenUsage(
             input=self._ask.input_estimate if self._target else 0,
-            output=tap.counted_output if tap else 0,
+            output=tap.counted_output if tap and (self._reply or self._relay.delivered) else 0,
         )
         return (tap.usage if tap else None), counted
 

@@ -140,7 +140,7 @@ class Bridge(Protocol):
     """The `anthropic-version` that the translated request is written in; None: the client's."""
     gathers: bool = False
     """The upstream is asked for a stream although the client wants one answer, so that it can be
-    cancelled where the answer is to end. Known after `request`."""
+    cancelled where the answer is to end, or when the client leaves. Known after `request`."""
     unknown: UnknownNames
     """What both sides said that the vocabularies do not know."""
 

@@ -1,6 +1,7 @@
 """Chat client, Chat upstream: bytes pass, the bridge only looks.
 
 It changes the model's name, a limit above what is paid for, and makes the upstream report usage.
+From a server that goes on when nobody waits it asks for a stream, and gathers the answer.
 """
 
 import msgspec
@@ -12,6 +13,7 @@ from tollbridge.translate.bridge import Ask, Bridge, Identity, Reply, UpstreamTe
 from tollbridge.translate.counting import chat_usage, count_text, usage_from_chat
 from tollbridge.translate.dialects import Dialect, dialect_of
 from tollbridge.translate.failures import failure_from_event
+from tollbridge.translate.gathered_completion import GatheredCompletion
 from tollbridge.translate.members import (
     ModelMember,
     has_member,
@@ -83,13 +85,17 @@ class ChatIdentity(Bridge):
         ask = self._ask
         capped = ask.max_tokens is None or ask.max_tokens > terms.max_tokens
         dialect = dialect_of(terms.dialect, terms.overrides)
-        silent = ask.stream and not ask.include_usage and dialect.stream_options
-        if terms.model == ask.model and not capped and not silent:
+        self.gathers = not (ask.stream or dialect.cancels_answers)
+        streams = ask.stream or self.gathers
+        silent = streams and not ask.include_usage and dialect.stream_options
+        if terms.model == ask.model and not capped and not silent and not self.gathers:
             return self._body
         members = read_members(self._body)
         write_member(members, "model", terms.model)
         if capped:
             _cap(members, max(terms.max_tokens // ask.choices, 1), dialect)
+        if self.gathers:
+            write_member(members, "stream", value=True)
         if silent:
             there = has_member(members, "stream_options")
             changed = read_members(members["stream_options"]) if there else {}
@@ -111,6 +117,10 @@ class ChatIdentity(Bridge):
             body = encode(members)
         usage = usage_from_chat(answer.usage) if answer.usage else None
         return Reply(body, usage, count_text(len(output), len(output.encode())))
+
+    def gather(self) -> GatheredCompletion:
+        """The state of a stream that becomes one completion."""
+        return GatheredCompletion(self._ask, self._identity)
 
     def stream(self) -> "ChatRelay":
         """The state of a stream that begins now."""

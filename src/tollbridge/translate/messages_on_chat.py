@@ -78,7 +78,7 @@ class MessagesOnChat(Bridge):
         note_dropped(translated.dropped, self.unknown)
         self._names = translated.names
         self._match_stops = translated.match_stops
-        self.gathers = self._match_stops and not self._ask.stream
+        self.gathers = bool(translated.request.stream) and not self._ask.stream
         self._prefill = translated.prefill
         self._dialect = dialect_of(terms.dialect, terms.overrides)
         return encode(translated.request)

@@ -17,8 +17,7 @@ from tests.fakes.world import ENV, KEY, answer, charged, in_world, settle_down
 
 from tollbridge.app import exchange as module
 from tollbridge.errors import ErrorCode
-from tollbridge.ledger.model import UNLIMITED
-from tollbridge.units import MICRO, KeyId, MicroCredits, Millis
+from tollbridge.units import MICRO, KeyId, Millis
 
 # The tariff, one test per row.
 
@@ -98,6 +97,22 @@ async def test_client_left_while_the_upstream_thinks(world):
     await settle_down()
     client.leave()
     await run
+    estimate = world.exchanges[0]._ask.input_estimate
+    assert await charged(world) == ("client_gone", "counted", estimate)
+
+
+@in_world()
+async def test_client_left_before_its_one_answer(world):
+    # The upstream streams, since the stop sequence is matched here; the client has had nothing yet.
+    reply = ScriptedReply([chunk("many words that nobody has seen"), HANG])
+    world.servers["talk"].answers = [reply]
+    client = RecordingClient()
+    body = messages_body(model="c", stream=False, stop_sequences=["END"])
+    run = asyncio.ensure_future(world.open(client, body))
+    await settle_down()
+    client.leave()
+    await run
+    assert reply.aborted
     estimate = world.exchanges[0]._ask.input_estimate
     assert await charged(world) == ("client_gone", "counted", estimate)
 
@@ -335,61 +350,3 @@ async def test_a_key_without_an_environment_in_the_host_and_with_it(world):
 
 def test_paths_are_those_of_the_protocols():
     assert module.PATHS == {"messages": "/v1/messages", "chat": "/chat/completions"}
-
-
-# What the metrics are told.
-
-
-@in_world()
-async def test_each_attempt_is_told_once(world):
-    overloaded = ScriptedReply([b"{}"], 529, JSON_HEAD)
-    world.servers["one"].answers = [overloaded]
-    world.servers["two"].answers = [answer("Hello")]
-    await world.ask(messages_body())
-    assert world.observer.attempts == [("one", "UPSTREAM_OVERLOADED"), ("two", None)]
-
-
-@in_world()
-async def test_what_no_upstream_was_asked_is_no_attempt(world):
-    body = chat_body(model="m", n=2, stream=False)
-    _, error = await world.ask(body, "chat")
-    assert error.code is ErrorCode.FIELD_UNSUPPORTED
-    assert world.observer.attempts == []
-
-
-@in_world()
-async def test_waits(world):
-    late = ScriptedReply([message_start(), text_delta("x"), message_end()])
-
-    async def read():
-        world.now += 30
-        return await ScriptedReply.read(late)
-
-    late.read = read
-    world.servers["one"].answers = [late]
-    admit, settle = world.store.admit, world.store.settle
-
-    async def slow_admit(asked):
-        world.now += 5
-        return await admit(asked)
-
-    async def slow_settle(settlement):
-        world.now += 7
-        return await settle(settlement)
-
-    world.store.admit, world.store.settle = slow_admit, slow_settle
-    await world.ask(messages_body())
-    (waits,) = world.observer.waits
-    assert waits == (5, 7, 35), "to the first event, not to the last"
-
-
-@in_world()
-async def test_a_strict_key_has_what_would_be_dropped_refused(world):
-    body = chat_body(model="single", seed=1, stream=False)
-    world.servers["one"].answers = [ScriptedReply([message()], 200, JSON_HEAD)]
-    client, error = await world.ask(body, "chat")
-    assert (error, client.headers["x-tollbridge-dropped"]) == (None, "seed")
-    await world.store.limit_key(KeyId("key_1"), UNLIMITED, MicroCredits(0), True)
-    _, error = await world.ask(body, "chat")
-    assert error.code is ErrorCode.FIELD_UNSUPPORTED
-    assert len(world.servers["one"].calls) == 1
