@@ -27,11 +27,10 @@ from tollbridge.app.ports import (
     Inbound,
     KeyRecord,
     StoreUnavailableError,
-    UpstreamReply,
     Waits,
-)  # fmt: skip
+)
 from tollbridge.app.recollection import keep, recall
-from tollbridge.app.relay import Relay, from_upstream, gather, linger, read_error, read_whole
+from tollbridge.app.relay import Relay, check_head, from_upstream, gather, linger, read_whole
 from tollbridge.app.request_writer import write_request
 from tollbridge.config import Protocol
 from tollbridge.errors import ErrorCode, GatewayError
@@ -41,14 +40,11 @@ from tollbridge.routing.catalog import Model, Target
 from tollbridge.routing.plan import plan
 from tollbridge.translate.asks import read_ask
 from tollbridge.translate.bridge import Ask, Bridge, Identity, Reply, StreamBridge
-from tollbridge.translate.failures import error_status, failure_from_upstream
+from tollbridge.translate.failures import error_status
 from tollbridge.translate.pairs import open_bridge
 from tollbridge.translate.usage_tap import UsageTap
 from tollbridge.units import RESPONSE_BYTES_MAX, Tokens
 from tollbridge.usage import TokenUsage
-
-NO_STREAM = ("application/json", "text/html")
-"""Types of bodies that are an error, or an error page, where a stream was asked for."""
 
 ADMIT_TRIES = 5
 """How often an admission is decided anew because the environment changed under it."""
@@ -248,6 +244,9 @@ class Exchange:
         call = Call(PATHS[target.protocol], body, stream, inbound.headers, bridge.pin_version)
         try:
             await self._send(target, bridge, call)
+            while (more := bridge.resume()) is not None:
+                self._relay.complete = False
+                await self._send(target, bridge, call._replace(body=more))
         except GatewayError as error:
             gateway.observer.attempt_ended(target.upstream, error.code.name)
             raise
@@ -258,14 +257,11 @@ class Exchange:
         reply = await from_upstream(gateway.servers[target.upstream].send(call))
         try:
             # 7 relay
-            if reply.status != 200:
-                raise await self._failure(target, reply)
+            await check_head(target.protocol, reply, stream=call.stream)
             if not call.stream:
                 whole = await from_upstream(read_whole(reply, RESPONSE_BYTES_MAX))
                 self._tap.whole(whole)
                 self._reply = bridge.reply(whole)
-            elif reply.headers.get("content-type", "").startswith(NO_STREAM):
-                raise await self._failure(target, reply)
             elif bridge.gathers:
                 self._stream = answer = bridge.gather()
                 self._reply = await gather(reply, answer, self._tap)
@@ -278,10 +274,6 @@ class Exchange:
                 await linger(reply)
         finally:
             reply.abort()
-
-    async def _failure(self, target: Target, reply: UpstreamReply) -> GatewayError:
-        body = await read_error(reply)
-        return failure_from_upstream(target.protocol, reply.status, reply.headers, body)
 
     # 8 settle, 9 record
 

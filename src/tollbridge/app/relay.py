@@ -10,7 +10,7 @@ from tollbridge.app.pulse import Pulse
 from tollbridge.config import Protocol
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.bridge import GatheredAnswer, Reply, StreamBridge
-from tollbridge.translate.failures import stream_error
+from tollbridge.translate.failures import failure_from_upstream, stream_error
 from tollbridge.translate.usage_tap import UsageTap
 from tollbridge.units import ERROR_BODY_BYTES_MAX, RESPONSE_BYTES_MAX, Millis, RequestId
 from tollbridge.wire.sse import COMMENT_HEARTBEAT, encode_event
@@ -23,6 +23,9 @@ HEARTBEATS: dict[Protocol, bytes] = {
 }
 """What breaks a silence (protocol notes C.9.6), also before the first token: it begins no message,
 so that another upstream may still be tried."""
+
+NO_STREAM = ("application/json", "text/html")
+"""Types of bodies that are an error, or an error page, where a stream was asked for."""
 
 LINGER_S = 1.0
 """How long to wait for the end of an upstream body whose terminal event has been seen; a body that
@@ -124,6 +127,18 @@ async def from_upstream(call: Awaitable[T]) -> T:
         return await call
     except UpstreamError as error:
         raise _broken(error) from None
+
+
+async def check_head(protocol: Protocol, reply: UpstreamReply, *, stream: bool) -> None:
+    """Whether an answer begins, of the kind that was asked for.
+
+    Raises:
+        GatewayError: what the upstream of this protocol has answered instead.
+    """
+    kind = reply.headers.get("content-type", "")
+    if reply.status != 200 or (stream and kind.startswith(NO_STREAM)):
+        body = await read_error(reply)
+        raise failure_from_upstream(protocol, reply.status, reply.headers, body)
 
 
 async def read_whole(reply: UpstreamReply, bytes_max: int) -> bytes:

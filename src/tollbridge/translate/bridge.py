@@ -167,7 +167,13 @@ class Bridge(Protocol):
         """
 
     def stream(self) -> StreamBridge:
-        """The state of a stream that begins now."""
+        """The state of a stream that begins now, or goes on after `resume`."""
+
+    def resume(self) -> bytes | None:
+        """What to ask the upstream next, if it paused the answer that has just ended; what it then
+        says goes on with it. None: the answer is whole.
+        """
+        return None
 
     def gather(self) -> GatheredAnswer:
         """The state of a stream that becomes one answer, where `gathers` says so."""

@@ -136,8 +136,9 @@ end_turn | exact | stop
 max_tokens | exact | length
 tool_use | exact | tool_calls, or function_call for clients that offered functions
 refusal | exact | content_filter, with the explanation as refusal
-stop_sequence pause_turn compaction | approximated | stop
+stop_sequence compaction | approximated | stop
 model_context_window_exceeded | approximated | length
+pause_turn | approximated | length, unless the turn is continued here
 """),
     "usage field": _table("""
 input_tokens | exact | part of prompt_tokens
