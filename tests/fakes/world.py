@@ -59,6 +59,10 @@ protocol = "chat"
 base_url = "http://claude.test"
 protocol = "messages"
 dialect = "anthropic"
+[upstreams.local]
+base_url = "http://local.test"
+protocol = "chat"
+dialect = "llama.cpp"
 [upstreams.picky]
 base_url = "http://picky.test"
 protocol = "chat"
@@ -73,6 +77,8 @@ targets = [{upstream = "talk"}]
 targets = [{upstream = "one"}]
 [models.kept]
 targets = [{upstream = "claude"}]
+[models.local]
+targets = [{upstream = "local"}]
 [models.picky]
 targets = [{upstream = "picky"}]
 system_messages = "merge"

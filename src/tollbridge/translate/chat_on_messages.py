@@ -15,6 +15,7 @@ from tollbridge.translate.request_to_messages import request_to_messages
 from tollbridge.translate.response_to_chat import completion, output_text, read_answer
 from tollbridge.translate.stream_to_chat import ChatStream
 from tollbridge.translate.tools_to_messages import ToolPlan
+from tollbridge.translate.unknown_members import note_inside
 from tollbridge.translate.unknown_names import UnknownNames
 from tollbridge.usage import TokenUsage
 from tollbridge.wire.codec import encode, reading_raw_members
@@ -37,6 +38,7 @@ class ChatOnMessages(Bridge):
         self._stream: ChatStream | None = None
         self._resumed = False
         self.unknown = UnknownNames()
+        note_inside("chat", body, identity, self.unknown)
 
     def request(self, terms: UpstreamTerms) -> bytes:
         """The client's request in Messages' words.

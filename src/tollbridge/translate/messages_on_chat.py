@@ -43,7 +43,7 @@ class MessagesOnChat(Bridge):
         self._ask = ask
         self._identity = identity
         self._request = _read(body)
-        note_request(body, self._request, self.unknown)
+        note_request(body, self._request, identity, self.unknown)
         self._names = ToolNames(_GENERIC.tool_name_max)
         self._dialect = _GENERIC
         self._match_stops = False
