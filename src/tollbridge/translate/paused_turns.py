@@ -21,6 +21,7 @@ PAUSE = "pause_turn"
 _Json = dict[str, object]
 _raws = msgspec.json.Decoder(list[Raw])
 _events = msgspec.json.Decoder(_Json)
+_anything = msgspec.json.Decoder(Raw)
 _GROWN_BY = {
     "text_delta": ("text", "text"),
     "thinking_delta": ("thinking", "thinking"),
@@ -95,22 +96,27 @@ def _blocks_of(events: list[bytes]) -> list[Raw]:
     """The content blocks that a stream's events add up to, with members that nobody knows.
 
     The events have been taken before: they are in order, and their blocks are closed.
+
+    Raises:
+        GatewayError: a tool's input is no JSON.
     """
     blocks: list[_Json] = []
     by_index: dict[object, _Json] = {}
     inputs: dict[object, str] = {}
     for data in events:
         event = decode_answer(data, _events)
-        index, block, delta = event.get("index"), event.get("content_block"), event.get("delta")
-        if event["type"] == "content_block_start" and isinstance(block, dict):
+        kind, index = event.get("type"), event.get("index", 0)
+        block, delta = event.get("content_block"), event.get("delta")
+        if kind == "content_block_start" and isinstance(block, dict):
             by_index[index] = block
             blocks.append(block)
-        elif event["type"] == "content_block_delta" and isinstance(delta, dict):
+            inputs.pop(index, None)
+        elif kind == "content_block_delta" and isinstance(delta, dict) and index in by_index:
             _grow(by_index[index], delta)
             if delta.get("type") == "input_json_delta":
                 inputs[index] = inputs.get(index, "") + str(delta.get("partial_json") or "")
-        elif event["type"] == "content_block_stop" and inputs.get(index, "").strip():
-            by_index[index]["input"] = Raw(inputs[index].encode())
+        elif kind == "content_block_stop" and inputs.get(index, "").strip():
+            by_index[index]["input"] = decode_answer(inputs[index].encode(), _anything)
     return [Raw(encode(block)) for block in blocks]
 
 

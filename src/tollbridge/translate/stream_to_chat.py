@@ -149,17 +149,21 @@ class ChatStream(Relay):
             return b""
         if self._turn is not None:
             self._turn.event(sse.data)
+        return self._take(sse.event, sse.data)
+
+    def _take(self, name: str | None, data: bytes) -> bytes:
+        """An event by its name, if it came with one, and its data."""
         try:
-            if sse.event == "content_block_delta" and self._phase is Phase.BODY:
-                return self._delta(_delta_decoder.decode(sse.data))
-            event = _event_decoder.decode(sse.data)
+            if name == "content_block_delta" and self._phase is Phase.BODY:
+                return self._delta(_delta_decoder.decode(data))
+            event = _event_decoder.decode(data)
             if event.type == "content_block_delta" and self._phase is Phase.BODY:
-                return self._delta(_delta_decoder.decode(sse.data))
+                return self._delta(_delta_decoder.decode(data))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            reduced = reduce_unknown_event(sse.data)
+            reduced = reduce_unknown_event(data)
             if reduced is None:
                 return self._broken("an event that cannot be read")
-            return self._block(b"data: " + reduced)
+            return self._take(None, reduced)
         step = self.STEPS.get((self._phase, event.type))
         if step is not None:
             return step(self, event)
@@ -302,9 +306,10 @@ class ChatStream(Relay):
 
     def _finish(self, _: Event) -> bytes:
         """The end, with usage: where a client asked for it, or in the last chunk with choices."""
-        self.finished = True
         stop = self._stop_delta
-        if self._turn is not None and self._turn.stops(stop.stop_reason):
+        paused = self._turn is not None and self._turn.stops(stop.stop_reason)
+        self.finished = True
+        if paused:
             return b""
         self.kept = self._thinking.kept()
         reason = finish_reason(stop.stop_reason, called=self._calls > 0, plan=self._plan)

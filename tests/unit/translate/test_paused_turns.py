@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tollbridge.errors import ErrorCode
 from tollbridge.translate.asks import read_ask
 from tollbridge.translate.bridge import Identity, UpstreamTerms
 from tollbridge.translate.chat_on_messages import ChatOnMessages
@@ -208,3 +209,19 @@ def test_a_pause_at_the_limit_asks_for_one_token_at_least() -> None:
     made = bridge(stream=False)
     made.reply(body_of(SEARCH, stop="pause_turn", output=500))
     assert json.loads(made.resume() or b"")["max_tokens"] == 1
+
+
+def test_an_input_that_is_no_json_cannot_be_said_again() -> None:
+    stream = bridge(stream=True).stream()
+    sent = stream.feed(events_of(SEARCH, stop="pause_turn").replace(b'"x', b"x"))
+    assert stream.failure is not None
+    assert stream.failure.code is ErrorCode.UPSTREAM_FAILED
+    assert b'"error"' in sent
+    assert not stream.finished
+
+
+def test_an_event_that_is_newer_than_the_gateway_is_said_again_once() -> None:
+    hologram = {"type": "hologram", "id": {"of": "tomorrow"}, "name": 3}
+    made = bridge(stream=True)
+    made.stream().feed(events_of(hologram, SEARCH, stop="pause_turn"))
+    assert json.loads(made.resume() or b"")["messages"][-1]["content"] == [hologram, SEARCH]
