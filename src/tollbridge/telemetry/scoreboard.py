@@ -24,6 +24,7 @@ from tollbridge.telemetry.meter import Figures
 ENDED = "ended.json"
 SUFFIX = ".json"
 LOCK_SUFFIX = ".lock"
+DRAFT_SUFFIX = ".draft"
 
 
 class _Sheet(msgspec.Struct):
@@ -102,7 +103,7 @@ class Scoreboard:
 
     @staticmethod
     def _write(path: Path, sheet: bytes) -> None:
-        draft = path.with_suffix(".draft")
+        draft = path.with_suffix(DRAFT_SUFFIX)
         draft.write_bytes(sheet)
         draft.replace(path)
 
@@ -134,8 +135,11 @@ class Scoreboard:
         added = [path.name for path in dead]
         self._write(self._folder / ENDED, _encoder.encode(_Sheet(list(figures.items()), 0, added)))
         for name in (*added, *ended.added):
-            for path in (self._folder / name, (self._folder / name).with_suffix(LOCK_SUFFIX)):
-                path.unlink(missing_ok=True)
+            (self._folder / name).unlink(missing_ok=True)
+        for lock in self._folder.glob(f"*{LOCK_SUFFIX}"):
+            if not _is_alive(lock):
+                lock.with_suffix(DRAFT_SUFFIX).unlink(missing_ok=True)
+                lock.unlink(missing_ok=True)
 
     def _others(self, ended: _Sheet) -> list[Path]:
         """The files of workers, this one's too, that are not yet in `ended`."""

@@ -96,6 +96,9 @@ def test_figures_outlive_workers_and_restarts(tmp_path: Path, enlist: Enlist):
         assert await two.read() == (3, 0)
         two.figures[ROW] += 1
         await two.board.stop()
+        # One died while it wrote for the first time.
+        (tmp_path / "9-z.lock").touch()
+        (tmp_path / "9-z.draft").touch()
         three = enlist("3-c")
         assert await three.read() == (4, 0)
 
