@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 FOUND = HERE / "found"
 NAMES = (
     "sse", "asks", "requests", "answers", "chat_to_messages", "messages_to_chat",
-    "identity_streams", "http_response", "image_headers",
+    "identity_streams", "gathered_completion", "paused_turns", "http_response", "image_headers",
 )  # fmt: skip
 
 

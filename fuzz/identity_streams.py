@@ -7,7 +7,8 @@ from tollbridge.translate.chat_identity import ChatRelay
 from tollbridge.translate.identity import MessagesRelay
 
 ASK = Ask(model="m", stream=True, max_tokens=None, thinking=True, input_estimate=7)
-IDENTITY = Identity("req_1", "abc", 7)
+IDENTITY = Identity("req_1", "ab40", 7)
+"""Of the sample whose answers are looked at closely."""
 
 
 def check(data: bytes) -> None:

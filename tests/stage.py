@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, cast
 
 import msgspec
 
+from tollbridge.app.relay import HEARTBEATS
 from tollbridge.config import Protocol, SystemMessages
 from tollbridge.errors import GatewayError
 from tollbridge.ledger.tariff import Outcome, charge
@@ -144,7 +145,7 @@ class Stage:
                 written += stream.close()
                 self.stream = None
             elif line == SILENCE:
-                written += stream.heartbeat()
+                written += HEARTBEATS[self._client]
             else:
                 written += stream.feed(_wire(self._upstream, line))
         if written:

@@ -20,9 +20,15 @@ every member has one of these fates:
 | reported | it goes too, and the header `x-tollbridge-dropped` names it |
 | refused | an error of status 400: an answer without it would be a lie |
 
-With the request header `x-tollbridge-strict: 1` what would be reported is refused, in an error that
-names the fields. Members that are not listed here are ignored, counted, and logged once for each
-name as an `unknown` event.
+With the request header `x-tollbridge-strict: 1`, and always with a key that was made or limited
+with `--strict`, what would be reported is refused, in an error that names the fields.
+
+Members that are not listed here are ignored where they are translated, and pass between equal
+protocols. They are counted in [the metrics](metrics.md) and logged once for each name as an
+`unknown` event. What is looked at: everything that is decoded anyway, which is what is translated,
+and fields of a request of which one has to be changed; the fields of a request up to 64 KiB. What
+stands inside of known blocks, longer requests, bytes that pass untouched and the first 32 events of
+such a stream are looked at in one exchange of 64.
 
 This page is written by `tools/translation_table.py` from the list that the gateway itself reads.
 """

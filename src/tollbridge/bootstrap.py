@@ -16,7 +16,7 @@ import msgspec
 from tollbridge.app.alerts import Alerter, Webhook
 from tollbridge.app.directory import Directory
 from tollbridge.app.gateway import Gateway
-from tollbridge.app.ports import ModelServer, Store
+from tollbridge.app.ports import ModelServer, Observer, Store
 from tollbridge.app.pulse import Pulse
 from tollbridge.app.settlement import Settler
 from tollbridge.app.vault import MemoryVault
@@ -37,6 +37,9 @@ from tollbridge.server.supervisor import Post
 from tollbridge.storage.database import Database
 from tollbridge.storage.spool import FileSpool
 from tollbridge.telemetry.logs import LogObserver
+from tollbridge.telemetry.meter import Meter
+from tollbridge.telemetry.observers import Observers
+from tollbridge.telemetry.scoreboard import Scoreboard
 from tollbridge.units import Millis
 from tollbridge.upstream.demo.upstream import DemoUpstream
 from tollbridge.upstream.http_client import HttpUpstream
@@ -44,6 +47,7 @@ from tollbridge.upstream.model_server import CredentialedServer
 from tollbridge.upstream.tokenizer_file import read_tokenizer, tokenizer_problem
 
 SPOOL_NAME = "spool"
+FIGURES_NAME = "figures"
 CONFIG_NAME = "tollbridge.toml"
 SEAL_KEY_NAME = "seal.key"
 SEAL_KEY_BYTES = 32
@@ -200,8 +204,15 @@ def build_gateway(settings: Settings) -> Gateway:
     """Everything that one worker needs; starts nothing."""
     config = settings.config
     store = Database(settings.data, config.storage.url).open(config.alerts.levels)
-    observer = LogObserver(sys.stderr, clock)
     worker_id = f"{os.getpid()}-{secrets.token_hex(8)}"
+    observer: Observer = LogObserver(sys.stderr, clock)
+    scoreboard: Scoreboard | None = None
+    if config.server.metrics_key:
+        meter = Meter(config.models.keys(), config.upstreams.keys() | {DEMO_UPSTREAM})
+        folder = settings.data / FIGURES_NAME
+        scoreboard = Scoreboard(folder, worker_id, meter.figures, observer)
+        scoreboard.open()
+        observer = Observers(observer, meter)
     settler = Settler(store, observer, FileSpool(settings.data / SPOOL_NAME, worker_id))
     alerter = Alerter(store, build_webhook(config.alerts, os.environ), observer, clock)
     return Gateway(
@@ -213,7 +224,7 @@ def build_gateway(settings: Settings) -> Gateway:
         servers=build_servers(config, settings.demo_pace_ms, os.environ),
         observer=observer,
         vault=MemoryVault(),
-        pulse=Pulse(store, settler, observer, worker_id, clock, alerter),
+        pulse=Pulse(store, settler, observer, worker_id, clock, alerter, scoreboard),
         settler=settler,
         clock=clock,
         entropy=Entropy(),
@@ -223,6 +234,7 @@ def build_gateway(settings: Settings) -> Gateway:
             for name, model in config.models.items()
             if model.tokenizer
         },
+        scoreboard=scoreboard,
     )
 
 

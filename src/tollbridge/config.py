@@ -30,6 +30,7 @@ DEMO_UPSTREAM = "demo"
 
 UNIX_SOCKET_BYTES_MAX = 103
 """What every system's `sockaddr_un` has room for, less the final zero."""
+METRICS_KEY_CHARS_MIN = 16
 
 WEIGHT_MAX = 1_000.0
 """Credits per token; far above any price, and far below what would not fit the ledger."""
@@ -68,6 +69,8 @@ class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     seal_key: str = ""
     """Authenticates what clients keep for an upstream between turns; every replica needs the same.
     Empty: a file in the data folder, made at the first start."""
+    metrics_key: str = ""
+    """What `GET /metrics` has to present as bearer; empty: there is no such page."""
 
     def __repr__(self) -> str:
         return f"ServerConfig(host={self.host!r}, port={self.port!r}, ...)"
@@ -110,6 +113,7 @@ class DialectOverrides(
     echoes_prefill: bool | UnsetType = UNSET
     tool_name_max: Annotated[int, msgspec.Meta(ge=16)] | UnsetType = UNSET
     stream_options: bool | UnsetType = UNSET
+    cancels_answers: bool | UnsetType = UNSET
     continuous_usage: bool | UnsetType = UNSET
     parallel_tool_calls: bool | UnsetType = UNSET
     named_tool_choice: bool | UnsetType = UNSET
@@ -244,7 +248,8 @@ def parse_config(text: str, environ: Mapping[str, str]) -> Config:
         for name, upstream in config.upstreams.items()
     }
     seal_key = _secret(config.server.seal_key, "server.seal_key", environ)
-    server = msgspec.structs.replace(config.server, seal_key=seal_key)
+    metrics_key = _secret(config.server.metrics_key, "server.metrics_key", environ)
+    server = msgspec.structs.replace(config.server, seal_key=seal_key, metrics_key=metrics_key)
     alerts = msgspec.structs.replace(
         config.alerts,
         webhook=_secret(config.alerts.webhook, "alerts.webhook", environ),
@@ -279,6 +284,8 @@ def check_config(config: Config) -> None:
     Raises:
         ConfigError: with the path of the setting and the remedy.
     """
+    if 0 < len(config.server.metrics_key) < METRICS_KEY_CHARS_MIN:
+        raise ConfigError(f"server.metrics_key: at least {METRICS_KEY_CHARS_MIN} characters")
     _check_storage(config.storage)
     _check_alerts(config.alerts)
     for name, upstream in config.upstreams.items():

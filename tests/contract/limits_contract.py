@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 from tests.contract.samples import (
     DAY_MS,
     ENV,
@@ -195,6 +196,24 @@ async def a_budget_caps_what_a_key_may_be_charged(world: World) -> None:
     assert again.output_tokens == 15
     await asyncio.gather(store.settle(settlement("r2", 50)), store.settle(settlement("r3", 60)))
     assert await store.admit(admission("r4", need(), **budgeted)) is Refusal.KEY_EXHAUSTED
+    await closed(world, store)
+
+
+@check
+async def a_key_is_strict_until_it_is_said_otherwise(world: World) -> None:
+    store = await prepared(world)
+    (strict, strict_hash), (lenient, lenient_hash) = key(1), key(2)
+    await store.add_key(msgspec.structs.replace(strict, strict=True), strict_hash)
+    await store.add_key(lenient, lenient_hash)
+    assert [k.strict for k in await store.keys(ENV) if k.key_id == strict.key_id] == [True]
+    for change, expected in ((None, True), (False, False), (None, False), (True, True)):
+        assert await store.limit_key(strict.key_id, UNLIMITED, 0, change)
+        found = await store.find_key(strict_hash)
+        assert found is not None
+        assert found.strict is expected
+    other = await store.find_key(lenient_hash)
+    assert other is not None
+    assert not other.strict
     await closed(world, store)
 
 

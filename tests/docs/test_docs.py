@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tollbridge.config import parse_config
+from tollbridge.telemetry.meter import FAMILIES
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -97,3 +98,15 @@ def test_generated_pages_are_up_to_date(tool: str):
     command = [sys.executable, str(ROOT / "tools" / f"{tool}.py"), "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_every_metric_and_its_labels_are_on_the_page():
+    rows = re.findall(
+        r"^\| `(tollbridge_\w+)` \| (.*?) \|", (ROOT / "docs/metrics.md").read_text(), re.MULTILINE
+    )
+    told = {name: tuple(labels.split(", ")) if labels != "-" else () for name, labels in rows}
+    counted = {
+        family.name + ("" if family.bounds_ms else "_total"): family.labels
+        for family in FAMILIES.values()
+    }
+    assert told == {**counted, "tollbridge_open_requests": ()}

@@ -1,6 +1,7 @@
 """A Chat client on the real engine: the same protocol, so what it says passes untouched."""
 
 import json
+from typing import Any
 
 import openai
 import pytest
@@ -108,3 +109,34 @@ def test_a_prompt_beyond_the_window_is_a_400(engine: Engine):
     with pytest.raises(openai.BadRequestError) as caught:
         engine.chat.chat.completions.create(model=MODEL, messages=turns, max_tokens=8)
     assert caught.value.code == "context_length_exceeded"
+
+
+def shape(answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer without what no two answers share: ids and times."""
+    passing = {"id", "created", "model", "timings", "usage"}
+    return {name: value for name, value in answer.items() if name not in passing}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"logprobs": True, "top_logprobs": 2},
+        {"n": 2},
+        {"tools": [TOOL], "tool_choice": "required", "max_tokens": 64},
+    ],
+)
+def test_an_answer_that_is_gathered_is_the_engine_s_own(engine: Engine, more: dict[str, Any]):
+    body = {
+        "messages": HELLO, "max_tokens": 12, "temperature": 0, "seed": 7, "cache_prompt": False,
+        "ignore_eos": "tools" not in more, **QUIET, **more,
+    }  # fmt: skip
+    own = engine.direct("/v1/chat/completions", {"model": "tiny", **body})
+    gathered = engine.ask("/chat/completions", {"model": MODEL, **body}).json()
+    for answer in (own, gathered):
+        for choice in answer["choices"]:
+            for call in choice["message"].get("tool_calls") or ():
+                call["id"] = "minted"
+    assert shape(gathered) == shape(own)
+    assert gathered.keys() == own.keys()
+    assert gathered["usage"]["total_tokens"] == own["usage"]["total_tokens"]

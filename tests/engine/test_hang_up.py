@@ -1,12 +1,14 @@
 """A client that hangs up: the engine stops generating at once, and what was delivered is paid.
 
-Streams only: of a one-shot answer this engine does not watch the connection, whoever closes it.
+Of a one-shot answer this engine does not watch the connection, whoever closes it: the gateway asks
+it for a stream, and gathers the answer.
 """
 
 import json
 import re
 import socket
 import time
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -43,18 +45,19 @@ def generated(engine: Engine) -> int:
     return int(found[1])
 
 
-def ask_and_leave(engine: Engine) -> None:
+def ask_and_leave(engine: Engine, body: dict[str, Any] = ENDLESS) -> None:
     parts = urlsplit(engine.gateway.base_url)
-    body = json.dumps(ENDLESS).encode()
+    sent = json.dumps(body).encode()
     with socket.create_connection((parts.hostname, parts.port)) as client:
         client.sendall(
             f"POST {parts.path}/chat/completions HTTP/1.1\r\nhost: gateway\r\n"
             f"authorization: Bearer {engine.gateway.key}\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(body)}\r\n\r\n".encode()
-            + body
+            f"content-length: {len(sent)}\r\n\r\n".encode()
+            + sent
         )
         assert becomes(True, engine), engine.gateway.log_tail
-        assert client.recv(4_096).startswith(b"HTTP/1.1 200")
+        if body.get("stream"):
+            assert client.recv(4_096).startswith(b"HTTP/1.1 200")
 
 
 @pytest.mark.slow
@@ -73,3 +76,11 @@ def test_what_was_delivered_is_paid(engine: Engine):
     while (taken := engine.charged() - before) == 0 and time.monotonic() < deadline:
         pass
     assert 0 < taken < LONG * 1_000_000
+
+
+@pytest.mark.slow
+def test_the_engine_stops_when_a_client_of_one_answer_goes(engine: Engine):
+    before = generated(engine)
+    ask_and_leave(engine, {**ENDLESS, "stream": False})
+    assert becomes(False, engine)
+    assert generated(engine) - before < LONG

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
-from tollbridge.app.ports import Alert, Call, StoreUnavailableError, UpstreamError
+from tollbridge.app.ports import Alert, Call, StoreUnavailableError, UpstreamError, Waits
 from tollbridge.errors import GatewayError
 from tollbridge.ledger.model import Settlement
 from tollbridge.storage.sqlite import SqliteStore
@@ -143,13 +143,21 @@ class RecordingObserver:
 
     def __init__(self) -> None:
         self.ended: list[tuple[Settlement, int, str | None]] = []
+        self.waits: list[Waits] = []
+        self.attempts: list[tuple[str, str | None]] = []
         self.refused: list[GatewayError] = []
         self.troubles: list[tuple[str, BaseException]] = []
         self.unknowns: list[tuple[str, str]] = []
         self.alerts: list[Alert] = []
 
-    def exchange_ended(self, settlement: Settlement, status: int, error: str | None) -> None:
+    def exchange_ended(
+        self, settlement: Settlement, status: int, error: str | None, waits: Waits
+    ) -> None:
         self.ended.append((settlement, status, error))
+        self.waits.append(waits)
+
+    def attempt_ended(self, upstream: str, error: str | None) -> None:
+        self.attempts.append((upstream, error))
 
     def request_refused(self, request_id: str, protocol: str, error: GatewayError) -> None:
         self.refused.append(error)

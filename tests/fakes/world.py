@@ -22,11 +22,12 @@ from tests.fakes.exchange_parts import (
 
 from tollbridge.access.keys import hash_key
 from tollbridge.app.directory import Directory
-from tollbridge.app.exchange import Exchange, Inbound
+from tollbridge.app.exchange import Exchange
 from tollbridge.app.gateway import Gateway
 from tollbridge.app.ports import (
     Client,
     Grant,
+    Inbound,
     KeyInfo,
 )
 from tollbridge.app.pulse import Pulse
@@ -58,6 +59,10 @@ protocol = "chat"
 base_url = "http://claude.test"
 protocol = "messages"
 dialect = "anthropic"
+[upstreams.local]
+base_url = "http://local.test"
+protocol = "chat"
+dialect = "llama.cpp"
 [upstreams.picky]
 base_url = "http://picky.test"
 protocol = "chat"
@@ -72,6 +77,8 @@ targets = [{upstream = "talk"}]
 targets = [{upstream = "one"}]
 [models.kept]
 targets = [{upstream = "claude"}]
+[models.local]
+targets = [{upstream = "local"}]
 [models.picky]
 targets = [{upstream = "picky"}]
 system_messages = "merge"

@@ -154,6 +154,7 @@ def test_all_that_is_exact_is_tried():
         },
         "role": {"user", "assistant"},
         "content block": {"text", "tool_use"},
+        "block member": {"type", "text", "id", "name", "input", "tool_use_id"},
         "tool kind": {"custom"},
         "tool choice": {"auto", "none", "any", "tool"},
     }  # fmt: skip

@@ -102,10 +102,35 @@ def test_the_stream_adds_up_to_the_answer(
     whole = parsed(served, client, answer.body)
     assert plain(accumulated(served, client, sent)) == plain(whole)
     assert whole["model"] == "mine"
+    assert ended(client, whole) == expected_end(client, upstream, said)
     assert heard(client, whole) == (
         "".join(said.texts),
         [(f"f{place}", json.loads("".join(one))) for place, one in enumerate(said.calls)],
     )
+
+
+ENDS = {
+    # Why an answer ended, in the words of each protocol.
+    "length": {"messages": "max_tokens", "chat": "length"},
+    "calls": {"messages": "tool_use", "chat": "tool_calls"},
+    "refusal": {"messages": "refusal", "chat": "content_filter"},
+    "whole": {"messages": "end_turn", "chat": "stop"},
+}
+
+
+def expected_end(client: Protocol, upstream: Protocol, said: Said) -> str:
+    """What the client is told; between equal protocols, whatever the upstream said."""
+    if said.finish == "length":
+        return ENDS["length"][client]
+    if said.calls and (said.finish == "whole" or client != upstream):
+        return ENDS["calls"][client]
+    if said.refusal and (client, upstream) != ("chat", "chat"):
+        return ENDS["refusal"][client]
+    return ENDS["whole"][client]
+
+
+def ended(client: Protocol, answer: Json) -> Any:
+    return answer["stop_reason"] if client == "messages" else answer["choices"][0]["finish_reason"]
 
 
 def heard(client: Protocol, answer: Json) -> tuple[str, list[tuple[str, Any]]]:

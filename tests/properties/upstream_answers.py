@@ -50,6 +50,8 @@ class Said(NamedTuple):
     calls: list[list[str]]
     """For each call the pieces of its arguments, which are whole JSON."""
     finish: str
+    """`whole`, `length`, or `plain`: an end like any other even where calls were made, which some
+    servers tell."""
     refusal: bool
     prompt: int
     cached: int
@@ -74,7 +76,7 @@ def answers(draw: st.DrawFn) -> Said:
         thoughts=draw(st.just([]) | pieces),
         texts=draw(st.just([]) | pieces),
         calls=calls,
-        finish=draw(st.sampled_from(["whole", "length"])),
+        finish=draw(st.sampled_from(["whole", "length", "plain"])),
         refusal=not calls and draw(st.booleans()),
         prompt=draw(st.integers(1, 999)),
         cached=draw(st.integers(0, 99)),
@@ -101,7 +103,9 @@ def chunks_of(said: Said) -> list[Json]:
     if said.interleaved:
         fragments.sort(key=lambda fragment: fragment[:2])
     deltas += [{"tool_calls": [fragment]} for _, _, fragment in fragments]
-    finish = "length" if said.finish == "length" else "tool_calls" if said.calls else "stop"
+    finish = "length" if said.finish == "length" else "stop"
+    if said.calls and said.finish == "whole":
+        finish = "tool_calls"
     choices: list[Json] = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
     choices.append({"index": 0, "delta": {}, "finish_reason": finish})
     head = {"id": "chatcmpl-up", "object": "chat.completion.chunk", "created": 5, "model": "up"}
@@ -148,7 +152,9 @@ def events_of(said: Said) -> list[Json]:
     for index, arguments in enumerate(said.calls):
         start = {"type": "tool_use", "id": f"toolu_{index}", "name": f"f{index}", "input": {}}
         block(start, [{"type": "input_json_delta", "partial_json": one} for one in arguments])
-    stop = "tool_use" if said.calls else "refusal" if said.refusal else "end_turn"
+    stop = "refusal" if said.refusal else "end_turn"
+    if said.calls and said.finish == "whole":
+        stop = "tool_use"
     delta = {"stop_reason": "max_tokens" if said.finish == "length" else stop}
     delta["stop_sequence"] = None  # type: ignore[assignment]
     told = {**usage, "output_tokens": said.output}

@@ -7,7 +7,7 @@ import pytest
 from tests.fakes.bodies import chat_body, chunk, event, message, message_start, messages_body
 from tests.fakes.bodies import text_delta as messages_text
 from tests.fakes.exchange_parts import JSON_HEAD, STREAM_HEAD, ScriptedReply
-from tests.fakes.world import in_world
+from tests.fakes.world import ENV, in_world
 
 from tollbridge.app.ports import UpstreamError
 from tollbridge.errors import ErrorCode
@@ -150,5 +150,35 @@ def test_failed_midway(tmp_path, protocol, model, name):
         assert world.observer.ended[0][2] == code.name
         (row,) = world.usage()
         assert (row["outcome"], row["provenance"]) == ("failed_midway", "counted")
+
+    scenario(tmp_path)
+
+
+GATHERED = {
+    **STREAM,
+    **{
+        f"{name} midway": (200, STREAM_HEAD, [BEGUN, *steps], code)
+        for name, (steps, code) in MIDWAY.items()
+    },
+}
+
+
+@pytest.mark.parametrize("protocol", ["messages", "chat"])
+@pytest.mark.parametrize("name", GATHERED)
+def test_failed_while_one_answer_was_gathered_from_a_stream(tmp_path, protocol, name):
+    status, headers, steps, code = GATHERED[name]
+
+    @in_world()
+    async def scenario(world):
+        await world.store.switch(ENV, ["local"], on=True)
+        server = world.servers["local"]
+        server.answers = [scripted("c", status, headers, steps)]
+        client, error = await world.ask(body_of(protocol, "local", stream=False), protocol)
+        assert json.loads(server.calls[0].body)["stream"] is True
+        assert client.status is None
+        assert error.code is code
+        check_told(protocol, error_body(protocol, error, "req_1"))
+        (row,) = world.usage()
+        assert (row["outcome"], row["provenance"], row["amount"]) == ("failed_early", "void", 0)
 
     scenario(tmp_path)

@@ -103,6 +103,8 @@ def test_a_secret_is_in_no_repr_and_no_message():
             model("[models.m.price]\ntiers = [{above = 9, output = -1}]"),
             'models."m".price.tiers[0].output',
         ),
+        ('[server]\nmetrics_key = "short"', "server.metrics_key"),
+        ('[server]\nmetrics_key = "env:NO_SUCH"', "server.metrics_key"),
         ("[alerts]\nlevels = [0]", "alerts.levels"),
         ("[alerts]\nlevels = [101]", "alerts.levels"),
         ('[alerts]\nwebhook = "ftp://x"', "alerts.webhook"),
@@ -139,4 +141,9 @@ def test_tiers_and_alerts():
 def test_the_proxy_may_come_from_the_environment():
     config = parse_config(UPSTREAM + 'proxy = "env:LAB_PROXY"', {"LAB_PROXY": "http://u:s3cret@p"})
     assert config.upstreams["lab"].proxy == "http://u:s3cret@p"
+
+
+def test_the_key_of_the_metrics_is_a_secret():
+    config = parse_config('[server]\nmetrics_key = "env:KEY"', {"KEY": "s3cret" * 3})
+    assert config.server.metrics_key == "s3cret" * 3
     assert "s3cret" not in repr(config)

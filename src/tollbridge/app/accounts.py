@@ -53,6 +53,8 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = UNLIMITED
     budgeted: bool = False
     """Whether the key has a budget; what is left of it is read with each admission."""
+    strict: bool = False
+    """Whether what a target cannot take is refused instead of reported."""
     env_limits: Limits = UNLIMITED
 
 
@@ -96,6 +98,7 @@ class KeyInfo(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = UNLIMITED
     budget: MicroCredits = MicroCredits(0)
     """What the key may be charged in its life; 0: no limit."""
+    strict: bool = False
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):

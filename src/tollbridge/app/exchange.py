@@ -17,15 +17,20 @@ plan decides what is next); it failed after that (the error travels inside the s
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import NamedTuple
 
 from tollbridge.access.keys import hash_key
 from tollbridge.app.admission import admission, identify, ledger_away, refused
 from tollbridge.app.gateway import Gateway
-from tollbridge.app.ports import Call, Client, KeyRecord, StoreUnavailableError, UpstreamReply
+from tollbridge.app.ports import (
+    Call,
+    Client,
+    Inbound,
+    KeyRecord,
+    StoreUnavailableError,
+    Waits,
+)
 from tollbridge.app.recollection import keep, recall
-from tollbridge.app.relay import Relay, from_upstream, gather, linger, read_error, read_whole
+from tollbridge.app.relay import Relay, check_head, from_upstream, gather, linger, read_whole
 from tollbridge.app.request_writer import write_request
 from tollbridge.config import Protocol
 from tollbridge.errors import ErrorCode, GatewayError
@@ -35,33 +40,17 @@ from tollbridge.routing.catalog import Model, Target
 from tollbridge.routing.plan import plan
 from tollbridge.translate.asks import read_ask
 from tollbridge.translate.bridge import Ask, Bridge, Identity, Reply, StreamBridge
-from tollbridge.translate.failures import error_status, failure_from_upstream
+from tollbridge.translate.failures import error_status
 from tollbridge.translate.pairs import open_bridge
 from tollbridge.translate.usage_tap import UsageTap
-from tollbridge.units import RESPONSE_BYTES_MAX, EnvId, RequestId, Tokens
+from tollbridge.units import RESPONSE_BYTES_MAX, Tokens
 from tollbridge.usage import TokenUsage
-
-NO_STREAM = ("application/json", "text/html")
-"""Types of bodies that are an error, or an error page, where a stream was asked for."""
 
 ADMIT_TRIES = 5
 """How often an admission is decided anew because the environment changed under it."""
 
 PATHS: dict[Protocol, str] = {"messages": "/v1/messages", "chat": "/chat/completions"}
 """What is appended to an upstream's base URL."""
-
-
-class Inbound(NamedTuple):
-    """A client's request as the edge hands it over; its body has not been read yet."""
-
-    request_id: RequestId
-    protocol: Protocol
-    group: str
-    env_id: EnvId | None
-    """From the host; None: the key names the environment."""
-    presented_key: Callable[[], str]
-    headers: Mapping[str, str]
-    body: Callable[[], Awaitable[bytes]]
 
 
 class Exchange:
@@ -95,6 +84,7 @@ class Exchange:
         self._stream: StreamBridge | None = None
         self._reply: Reply | None = None
         self._tap = UsageTap()
+        self._admit_ms = 0
 
     async def run(self) -> None:
         """From the presented key to the settled charge.
@@ -205,11 +195,13 @@ class Exchange:
         )
         self._wanted = asked.need.output_tokens
         try:
-            return await gateway.store.admit(asked)
+            held = await gateway.store.admit(asked)
         except asyncio.CancelledError:
             # Nobody knows whether the hold was placed; if it was, it must not stay.
             await self._settle(finished=False, failure=None)
             raise
+        self._admit_ms += gateway.clock() - asked.now
+        return held
 
     def _refused(self, error: GatewayError) -> None:
         inbound = self._inbound
@@ -244,23 +236,33 @@ class Exchange:
         if self._reply is not None:
             return
         self._target = target
-        body = write_request(bridge, target, self._hold.output_tokens, inbound.headers)
+        output, strict = self._hold.output_tokens, self._record.strict
+        body = write_request(bridge, target, output, inbound.headers, strict=strict)
         if target.avoid is not None and body == self._sent and self._refusal is not None:
             raise self._refusal  # there is nothing to leave out
         self._sent = body
         stream = ask.stream or bridge.gathers
         call = Call(PATHS[target.protocol], body, stream, inbound.headers, bridge.pin_version)
+        try:
+            await self._send(target, bridge, call)
+            while (more := bridge.resume()) is not None:
+                self._relay.complete = False
+                await self._send(target, bridge, call._replace(body=more))
+        except GatewayError as error:
+            gateway.observer.attempt_ended(target.upstream, error.code.name)
+            raise
+        gateway.observer.attempt_ended(target.upstream, None)
+
+    async def _send(self, target: Target, bridge: Bridge, call: Call) -> None:
+        gateway, ask = self._gateway, self._ask
         reply = await from_upstream(gateway.servers[target.upstream].send(call))
         try:
             # 7 relay
-            if reply.status != 200:
-                raise await self._failure(target, reply)
-            if not stream:
+            await check_head(target.protocol, reply, stream=call.stream)
+            if not call.stream:
                 whole = await from_upstream(read_whole(reply, RESPONSE_BYTES_MAX))
                 self._tap.whole(whole)
                 self._reply = bridge.reply(whole)
-            elif reply.headers.get("content-type", "").startswith(NO_STREAM):
-                raise await self._failure(target, reply)
             elif bridge.gathers:
                 self._stream = answer = bridge.gather()
                 self._reply = await gather(reply, answer, self._tap)
@@ -273,10 +275,6 @@ class Exchange:
                 await linger(reply)
         finally:
             reply.abort()
-
-    async def _failure(self, target: Target, reply: UpstreamReply) -> GatewayError:
-        body = await read_error(reply)
-        return failure_from_upstream(target.protocol, reply.status, reply.headers, body)
 
     # 8 settle, 9 record
 
@@ -322,15 +320,19 @@ class Exchange:
             for kind, name in self._bridge.unknown.names() if self._bridge else ():
                 gateway.observer.unknown(kind, name)
             code = failure.code.name if failure else None
-            gateway.observer.exchange_ended(settlement, status, code)
+            gateway.observer.exchange_ended(settlement, status, code, self._waits(settlement))
         return settled.amount if settled else None
+
+    def _waits(self, settlement: Settlement) -> Waits:
+        first, settle_ms = self._relay.delivered_at, self._gateway.clock() - settlement.ended_at
+        return Waits(self._admit_ms, settle_ms, None if first is None else first - self._started_at)
 
     def _usage(self) -> tuple[TokenUsage | None, TokenUsage]:
         """What the upstream reported so far, and our own count."""
         tap: StreamBridge | Reply | None = self._stream or self._reply
         counted = TokenUsage(
             input=self._ask.input_estimate if self._target else 0,
-            output=tap.counted_output if tap else 0,
+            output=tap.counted_output if tap and (self._reply or self._relay.delivered) else 0,
         )
         return (tap.usage if tap else None), counted
 

@@ -11,6 +11,7 @@ from tollbridge.app.ports import (
     Entropy,
     ModelServer,
     Observer,
+    Scoreboard,
     Vault,
 )
 from tollbridge.app.pulse import Pulse
@@ -42,3 +43,5 @@ class Gateway:
     calibration: Calibration = field(default_factory=Calibration)
     tokenizers: Mapping[str, CountText] = field(default_factory=dict)
     """By model, where its entry names a file."""
+    scoreboard: Scoreboard | None = None
+    """None: nobody may ask."""

@@ -1,6 +1,7 @@
-"""Requests that cost nothing: which models there are, how long a prompt is, are we ready."""
+"""Requests that cost nothing: which models there are, how long a prompt is, how is the gateway."""
 
 import asyncio
+import hmac
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -8,9 +9,8 @@ import msgspec
 
 from tollbridge.access.keys import hash_key
 from tollbridge.app.admission import identify, ledger_away
-from tollbridge.app.exchange import Inbound
 from tollbridge.app.gateway import Gateway
-from tollbridge.app.ports import Call, KeyRecord, Receipt, StoreUnavailableError
+from tollbridge.app.ports import Call, Inbound, KeyRecord, Receipt, StoreUnavailableError
 from tollbridge.app.relay import from_upstream, read_whole
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.routing.catalog import Model, Target
@@ -101,6 +101,30 @@ class Inquiry:
             await self._gateway.store.generation(EnvId(""))
         except StoreUnavailableError as error:
             raise ledger_away() from error
+
+    async def metrics(self, inbound: Inbound) -> tuple[str, bytes]:
+        """The figures of all workers, as (content type, text). They are the operator's alone.
+
+        Raises:
+            GatewayError: ROUTE_UNKNOWN where the operator has set no key for them; KEY_UNKNOWN,
+                CREDENTIAL_MISSING; INTERNAL if the figures of the other workers cannot be read.
+        """
+        gateway = self._gateway
+        if gateway.scoreboard is None:
+            raise GatewayError(
+                ErrorCode.ROUTE_UNKNOWN, "Metrics are not served: the setting is metrics_key."
+            )
+        wanted = hash_key(gateway.config.server.metrics_key)
+        if not hmac.compare_digest(hash_key(inbound.presented_key()), wanted):
+            raise GatewayError(ErrorCode.KEY_UNKNOWN, "This is not the key for the metrics.")
+        scoreboard = gateway.scoreboard
+        try:
+            return scoreboard.content_type, await scoreboard.text(len(gateway.pulse.live))
+        except OSError as error:
+            gateway.observer.trouble("the metrics cannot be read", error)
+            raise GatewayError(
+                ErrorCode.INTERNAL, "The workers' figures cannot be read; see the log."
+            ) from error
 
     async def _current(self, inbound: Inbound) -> KeyRecord:
         """The key's record as it is now: no admission will confirm it later."""

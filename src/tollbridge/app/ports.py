@@ -5,7 +5,8 @@ Adapters live on the edge floor: `storage` implements the stores, `upstream` the
 `Entropy`, so that a test decides both.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from tollbridge.app.accounts import (
@@ -26,7 +27,8 @@ from tollbridge.app.accounts import (
     UpstreamUsageRow,
     UsageRow,
 )
-from tollbridge.errors import GatewayError
+from tollbridge.app.observation import Observer, Scoreboard, Waits
+from tollbridge.config import Protocol as WireProtocol
 from tollbridge.ledger.model import (
     UNLIMITED,
     Admission,
@@ -52,7 +54,9 @@ __all__ = [
     "GrantConflictError",
     "KeyInfo",
     "KeyRecord",
+    "Observer",
     "Receipt",
+    "Scoreboard",
     "SettlementConflictError",
     "StoreUnavailableError",
     "UnknownEnvironmentError",
@@ -60,8 +64,9 @@ __all__ = [
     "UnknownPackError",
     "UpstreamUsageRow",
     "UsageRow",
+    "Waits",
 ]
-# The values come with the ports that use them.
+# The values come with the ports that use them, and those of who watches have a file of their own.
 
 Clock = Callable[[], Millis]
 """Milliseconds since the epoch."""
@@ -177,10 +182,12 @@ class ControlStore(Protocol):
     async def revoke_key(self, key_id: KeyId, now: Millis) -> bool:
         """Raise the generation, so that the very next request is refused. False: no such key."""
 
-    async def limit_key(self, key_id: KeyId, limits: Limits, budget: MicroCredits) -> bool:
+    async def limit_key(
+        self, key_id: KeyId, limits: Limits, budget: MicroCredits, strict: bool | None = None
+    ) -> bool:
         """Set limits and budget (0: none) and raise the generation. False: no such key.
 
-        What the key was charged before counts against the budget.
+        `strict` None: as it was. What the key was charged before counts against the budget.
         """
 
     async def switch(self, env_id: EnvId, models: Sequence[str], *, on: bool) -> None:
@@ -320,6 +327,20 @@ class ModelServer(Protocol):
         """Close idle connections."""
 
 
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """A client's request as the edge hands it over; its body has not been read yet."""
+
+    request_id: RequestId
+    protocol: WireProtocol
+    group: str
+    env_id: EnvId | None
+    """From the host; None: the key names the environment."""
+    presented_key: Callable[[], str]
+    headers: Mapping[str, str]
+    body: Callable[[], Awaitable[bytes]]
+
+
 class Client(Protocol):
     """The client's side of an exchange. Writing never waits; who writes much looks at `choked`."""
 
@@ -359,22 +380,3 @@ class Vault(Protocol):
         self, env_id: EnvId, call_ids: Sequence[str], now: Millis
     ) -> Mapping[str, bytes]:
         """What is kept of these calls: the blocks of `Kept` by call id. Never raises."""
-
-
-class Observer(Protocol):
-    """Told of every exchange's end, for logs and metrics. Never raises."""
-
-    def exchange_ended(self, settlement: Settlement, status: int, error: str | None) -> None:
-        """One call for each exchange that was admitted."""
-
-    def request_refused(self, request_id: str, protocol: str, error: GatewayError) -> None:
-        """One call for each request that was refused before it was admitted."""
-
-    def unknown(self, kind: str, name: str) -> None:
-        """One call for each name in an exchange that the vocabularies do not know."""
-
-    def pack_reached(self, alert: Alert) -> None:
-        """One call for each level of a pack, by the worker that delivers the alert."""
-
-    def trouble(self, what: str, error: BaseException) -> None:
-        """Something an operator should look at; no request may be to blame."""

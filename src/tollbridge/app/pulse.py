@@ -1,4 +1,4 @@
-"""The one tick of a worker: heartbeats, checkpoints, the lease and the sweeper.
+"""The one tick of a worker: heartbeats, checkpoints, the lease, the sweeper and the figures.
 
 Streams cost no timer of their own. Each has an entry in `live`; the tick looks at all of them.
 """
@@ -9,7 +9,7 @@ from collections.abc import Coroutine
 from typing import Protocol
 
 from tollbridge.app.alerts import Alerter
-from tollbridge.app.ports import AccountStore, Clock, Observer, StoreUnavailableError
+from tollbridge.app.ports import AccountStore, Clock, Observer, Scoreboard, StoreUnavailableError
 from tollbridge.app.settlement import Settler
 from tollbridge.ledger.model import Checkpoint
 from tollbridge.units import CHECKPOINT_MS, HEARTBEAT_MS, LEASE_MS, Millis
@@ -21,6 +21,7 @@ DRAIN_STEP_S = 0.02
 _CHECKPOINT_TICKS = CHECKPOINT_MS // 1000
 _HEARTBEAT_TICKS = HEARTBEAT_MS // 1000
 _ALERT_TICKS = 2
+_FIGURES_TICKS = 2
 _SWEEP_TICKS = 2 * _CHECKPOINT_TICKS
 
 
@@ -52,15 +53,17 @@ class Pulse:
         worker_id: str,
         clock: Clock,
         alerter: Alerter | None = None,
+        scoreboard: Scoreboard | None = None,
     ) -> None:
+        self.clock = clock
         self.worker_id = worker_id
         self.live: set[Live] = set()
         self.tick = 0
         self._store = store
         self._settler = settler
         self._observer = observer
-        self._clock = clock
         self._alerter = alerter
+        self._scoreboard = scoreboard
         self._task: asyncio.Task[None] | None = None
         self._chores: asyncio.Task[None] | None = None
         self._checkpoint_tick = _CHECKPOINT_TICKS
@@ -70,7 +73,7 @@ class Pulse:
 
     async def start(self) -> None:
         """Take the lease before the first admission, then tick."""
-        self._renewed_at = self._clock()
+        self._renewed_at = self.clock()
         await self._store.checkpoint(self.worker_id, (), self._renewed_at)
         # What dead workers spooled comes before any sweeper sees their holds.
         self._settler.adopt()
@@ -99,6 +102,8 @@ class Pulse:
                     await task
         if self._alerter is not None:
             await self._alerter.stop()
+        if self._scoreboard is not None:
+            await self._scoreboard.stop()
         await self._careful(self._settler.retry())
         self._settler.close()
 
@@ -113,6 +118,8 @@ class Pulse:
             live.keep_alive()
         if self._alerter is not None and self.tick % _ALERT_TICKS == 0:
             self._alerter.wake()
+        if self._scoreboard is not None and self.tick % _FIGURES_TICKS == 0:
+            self._scoreboard.wake(len(self.live))
         # A database that hangs must not keep the heartbeats waiting.
         if self._chores is None or self._chores.done():
             self._chores = asyncio.ensure_future(self._careful(self._keep_accounts(self.tick)))
@@ -137,7 +144,7 @@ class Pulse:
             await self._store.sweep(self._renewed_at)
 
     async def _renew(self) -> None:
-        now = self._clock()
+        now = self.clock()
         await self._store.checkpoint(self.worker_id, self._checkpoints(), now)
         if now - self._renewed_at >= LEASE_MS // 2:
             # The database or this machine was away: others, alive as we are, need time to renew.

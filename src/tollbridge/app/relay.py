@@ -10,15 +10,22 @@ from tollbridge.app.pulse import Pulse
 from tollbridge.config import Protocol
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.bridge import GatheredAnswer, Reply, StreamBridge
-from tollbridge.translate.failures import stream_error
-from tollbridge.translate.relay import PING
+from tollbridge.translate.failures import failure_from_upstream, stream_error
 from tollbridge.translate.usage_tap import UsageTap
-from tollbridge.units import ERROR_BODY_BYTES_MAX, RESPONSE_BYTES_MAX, RequestId
-from tollbridge.wire.sse import COMMENT_HEARTBEAT
+from tollbridge.units import ERROR_BODY_BYTES_MAX, RESPONSE_BYTES_MAX, Millis, RequestId
+from tollbridge.wire.sse import COMMENT_HEARTBEAT, encode_event
 
 T = TypeVar("T")
 
-HEARTBEATS: dict[Protocol, bytes] = {"messages": PING, "chat": COMMENT_HEARTBEAT}
+HEARTBEATS: dict[Protocol, bytes] = {
+    "messages": encode_event("ping", b'{"type": "ping"}'),
+    "chat": COMMENT_HEARTBEAT,
+}
+"""What breaks a silence (protocol notes C.9.6), also before the first token: it begins no message,
+so that another upstream may still be tried."""
+
+NO_STREAM = ("application/json", "text/html")
+"""Types of bodies that are an error, or an error page, where a stream was asked for."""
 
 LINGER_S = 1.0
 """How long to wait for the end of an upstream body whose terminal event has been seen; a body that
@@ -30,8 +37,9 @@ class Relay:
 
     `head_sent`: a status has gone out, so that errors must travel inside the stream.
     `delivered`: the client has received something of an answer, so that no other upstream may be
-    tried. Heartbeats send a head but deliver nothing. `complete`: the client has received all of
-    it. `told`: the client has received the error that ends it. `beat`: the tick of the last write.
+    tried; `delivered_at`: when. Heartbeats send a head but deliver nothing. `complete`: the client
+    has received all of it. `told`: the client has received the error that ends it. `beat`: the tick
+    of the last write.
     """
 
     def __init__(
@@ -44,6 +52,7 @@ class Relay:
     ) -> None:
         self.head_sent = False
         self.delivered = False
+        self.delivered_at: Millis | None = None
         self.complete = False
         self.told = False
         self.beat = pulse.tick
@@ -92,7 +101,8 @@ class Relay:
         if failure is not None and not self.delivered:
             raise failure
         if out:
-            self.delivered = True
+            if not self.delivered:
+                self.delivered, self.delivered_at = True, self._pulse.clock()
             self.write(out)
         if failure is not None:
             self.told = True
@@ -124,6 +134,18 @@ async def from_upstream(call: Awaitable[T]) -> T:
         return await call
     except UpstreamError as error:
         raise _broken(error) from None
+
+
+async def check_head(protocol: Protocol, reply: UpstreamReply, *, stream: bool) -> None:
+    """Whether an answer begins, of the kind that was asked for.
+
+    Raises:
+        GatewayError: what the upstream of this protocol has answered instead.
+    """
+    kind = reply.headers.get("content-type", "")
+    if reply.status != 200 or (stream and kind.startswith(NO_STREAM)):
+        body = await read_error(reply)
+        raise failure_from_upstream(protocol, reply.status, reply.headers, body)
 
 
 async def read_whole(reply: UpstreamReply, bytes_max: int) -> bytes:

@@ -13,9 +13,16 @@ STRICT_ON = frozenset({"1", "true", "on"})
 
 
 def write_request(
-    bridge: Bridge, target: Target, output: Tokens, headers: Mapping[str, str]
+    bridge: Bridge,
+    target: Target,
+    output: Tokens,
+    headers: Mapping[str, str],
+    *,
+    strict: bool = False,
 ) -> bytes:
     """The body for the target, whose output may be `output` tokens long.
+
+    `strict` is the key's; a request's header can add strictness and not take it away.
 
     Raises:
         GatewayError: it cannot be said there, or, to a strict client, not without a loss.
@@ -30,6 +37,6 @@ def write_request(
             target.overrides,
         )
     )
-    if bridge.dropped and headers.get(STRICT_HEADER, "") in STRICT_ON:
+    if bridge.dropped and (strict or headers.get(STRICT_HEADER, "") in STRICT_ON):
         raise strict_error(bridge.dropped)
     return body

@@ -42,6 +42,14 @@ Budget = Annotated[
     typer.Option(help="Credits that the key may be charged in its life, such as 500k; 0: no limit"),
 ]
 
+Strict = Annotated[
+    bool | None,
+    typer.Option(
+        "--strict/--lenient",
+        help="Refuse what a model's server cannot take, instead of reporting it",
+    ),
+]
+
 app = typer.Typer(no_args_is_help=True, help="API keys of an environment.")
 
 
@@ -52,6 +60,8 @@ async def issue_key(
     lifetime_ms: int | None,
     limits: Limits = UNLIMITED,
     budget: MicroCredits = NO_BUDGET,
+    *,
+    strict: bool = False,
 ) -> tuple[KeyInfo, str]:
     """Make a key and store its hash. The key itself is returned once and kept nowhere."""
     key = mint_key(secrets.token_bytes(KEY_ENTROPY_BYTES))
@@ -66,6 +76,7 @@ async def issue_key(
         revoked_at=None,
         limits=limits,
         budget=budget,
+        strict=strict,
     )
     await store.add_key(info, hash_key(key))
     return info, key
@@ -79,6 +90,7 @@ def create(
     requests_per_minute: RequestsPerMinute = None,
     tokens_per_minute: TokensPerMinute = None,
     budget: Budget = None,
+    strict: Strict = None,
     env: Env = None,
     data: Data = DEFAULT_DATA,
     as_json: Json = False,
@@ -90,7 +102,7 @@ def create(
 
     async def work(store: Store) -> tuple[KeyInfo, str]:
         env_id = await only_environment(store, env, as_json=as_json)
-        return await issue_key(store, env_id, name, lifetime, limits, budgeted)
+        return await issue_key(store, env_id, name, lifetime, limits, budgeted, strict=bool(strict))
 
     info, key = with_store(data, work, as_json=as_json)
     value = {
@@ -119,6 +131,7 @@ def list_all(env: Env = None, data: Data = DEFAULT_DATA, as_json: Json = False) 
             "created": time_text(key.created_at),
             "expires": time_text(key.expires_at),
             "revoked": time_text(key.revoked_at),
+            "strict": key.strict if as_json else "yes" if key.strict else "",
             **_limits(key, as_json=as_json),
         }
         for key in with_store(data, lambda store: store.keys(env_id), as_json=as_json)
@@ -133,6 +146,7 @@ def limit(
     requests_per_minute: RequestsPerMinute = None,
     tokens_per_minute: TokensPerMinute = None,
     budget: Budget = None,
+    strict: Strict = None,
     data: Data = DEFAULT_DATA,
     as_json: Json = False,
 ) -> None:
@@ -145,15 +159,17 @@ def limit(
         (key,) = found
         limits = changed_limits(key.limits, concurrency, requests_per_minute, tokens_per_minute)
         allowed = parse_budget(budget, key.budget)
-        await store.limit_key(key.key_id, limits, allowed)
-        return replace(key, limits=limits, budget=allowed)
+        await store.limit_key(key.key_id, limits, allowed, strict)
+        stays = key.strict if strict is None else strict
+        return replace(key, limits=limits, budget=allowed, strict=stays)
 
     key = with_store(data, work, as_json=as_json)
     told = _limits(key, as_json=as_json)
     say(
         f"Limits of {key_id}: {limits_text(key.limits)};"
-        f" budget: {credits_text(key.budget) if key.budget else 'none'}.",
-        {"key_id": key_id, **told},
+        f" budget: {credits_text(key.budget) if key.budget else 'none'}"
+        f"{'; strict' if key.strict else ''}.",
+        {"key_id": key_id, "strict": key.strict, **told},
         as_json=as_json,
     )
 

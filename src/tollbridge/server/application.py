@@ -3,9 +3,10 @@
 import msgspec
 
 from tollbridge.access.keys import REQUEST_ID_ENTROPY_BYTES, mint_request_id
-from tollbridge.app.exchange import Exchange, Inbound
+from tollbridge.app.exchange import Exchange
 from tollbridge.app.gateway import Gateway
 from tollbridge.app.inquiry import Inquiry
+from tollbridge.app.ports import Inbound
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.server.cors import preflight
 from tollbridge.server.credentials import environment_of_host, presented_key
@@ -70,7 +71,8 @@ class Application:
                 answer_problem(answer, protocol, problem, request_id)
 
     async def _answer(self, found: Route, inbound: Inbound, answer: Answer) -> None:
-        head = [("content-type", "application/json")]
+        kind = "application/json"
+        head: list[tuple[str, str]] = []
         match found.endpoint:
             case Endpoint.COUNT_TOKENS:
                 body, exact = await self._inquiry.count_tokens(inbound)
@@ -87,7 +89,9 @@ class Application:
             case Endpoint.READY:
                 await self._inquiry.ready()
                 body = b'{"status":"ready"}'
+            case Endpoint.METRICS:
+                kind, body = await self._inquiry.metrics(inbound)
             case _:
                 body = b'{"status":"ok"}'
-        answer.start(200, head)
+        answer.start(200, [("content-type", kind), *head])
         answer.finish(body)

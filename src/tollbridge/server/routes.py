@@ -30,6 +30,7 @@ class Endpoint(enum.Enum):
     HELLO = enum.auto()
     LIVE = enum.auto()
     READY = enum.auto()
+    METRICS = enum.auto()
 
 
 PROTOCOLS: dict[Endpoint, Protocol] = {
@@ -56,6 +57,7 @@ AT_ROOT: dict[str, tuple[Endpoint, str]] = {
     "api/hello": (Endpoint.HELLO, "GET"),
     "healthz": (Endpoint.LIVE, "GET"),
     "readyz": (Endpoint.READY, "GET"),
+    "metrics": (Endpoint.METRICS, "GET"),
 }
 
 

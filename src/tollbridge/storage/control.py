@@ -62,20 +62,23 @@ def add_key(session: Session, key: KeyInfo, key_hash: bytes) -> None:
         (
             *(key_hash, key.key_id, key.env_id, key.name, key.hint),
             *(key.created_at, key.expires_at, key.revoked_at, *astuple(key.limits)),
+            int(key.strict),
         ),
     )
     if key.budget:
         session.write("set_budget", (key.env_id, key.key_id, key.budget))
 
 
-def limit_key(session: Session, key_id: KeyId, limits: Limits, budget: MicroCredits) -> bool:
-    """Set a key's limits and its budget (0: none). False: no such key."""
+def limit_key(
+    session: Session, key_id: KeyId, limits: Limits, budget: MicroCredits, strict: bool | None
+) -> bool:
+    """Set a key's limits, its budget (0: none) and, unless None, `strict`. False: no such key."""
     found = session.row("key_environment", key_id)
     if found is None:
         return False
     env_id = EnvId(found[0])
     _raise_generation(session, env_id)
-    session.write("limit_key", (key_id, *astuple(limits)))
+    session.write("limit_key", (key_id, *astuple(limits), None if strict is None else int(strict)))
     if budget:
         session.write("set_budget", (env_id, key_id, budget))
     else:
@@ -98,7 +101,8 @@ def keys(session: Session, env_id: EnvId | None) -> list[KeyInfo]:
             expires_at=row[5],
             revoked_at=row[6],
             limits=Limits(*row[7:10]),
-            budget=row[10],
+            strict=bool(row[10]),
+            budget=row[11],
         )
         for row in session.rows("keys", env_id)
     ]
@@ -109,7 +113,7 @@ def find_key(session: Session, key_hash: bytes) -> KeyRecord | None:
     rows = session.rows("find_key", key_hash)
     if not rows:
         return None
-    key_id, env_id, name, expires_at, revoked_at, current, *limits, budgeted, _ = rows[0]
+    key_id, env_id, name, expires_at, revoked_at, current, *limits, strict, budgeted, _ = rows[0]
     return KeyRecord(
         key_id=key_id,
         env_id=env_id,
@@ -121,6 +125,7 @@ def find_key(session: Session, key_hash: bytes) -> KeyRecord | None:
         limits=Limits(*limits[:3]),
         env_limits=Limits(*limits[3:]),
         budgeted=bool(budgeted),
+        strict=bool(strict),
     )
 
 

@@ -79,9 +79,11 @@ class ControlTransactions(ABC):
         """See `ControlStore`."""
         return await self._write(lambda s: control.revoke_key(s, key_id, now))
 
-    async def limit_key(self, key_id: KeyId, limits: Limits, budget: MicroCredits) -> bool:
+    async def limit_key(
+        self, key_id: KeyId, limits: Limits, budget: MicroCredits, strict: bool | None = None
+    ) -> bool:
         """See `ControlStore`."""
-        return await self._write(lambda s: control.limit_key(s, key_id, limits, budget))
+        return await self._write(lambda s: control.limit_key(s, key_id, limits, budget, strict))
 
     async def switch(self, env_id: EnvId, models: Sequence[str], *, on: bool) -> None:
         """See `ControlStore`."""

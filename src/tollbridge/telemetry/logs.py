@@ -10,7 +10,7 @@ from typing import TextIO
 
 import msgspec
 
-from tollbridge.app.ports import Alert, Clock
+from tollbridge.app.ports import Alert, Clock, Waits
 from tollbridge.errors import GatewayError
 from tollbridge.ledger.model import Settlement
 
@@ -30,7 +30,9 @@ class LogObserver:
         self._stream = stream
         self._clock = clock
 
-    def exchange_ended(self, settlement: Settlement, status: int, error: str | None) -> None:
+    def exchange_ended(
+        self, settlement: Settlement, status: int, error: str | None, waits: Waits
+    ) -> None:
         """The end of an admitted exchange."""
         usage = settlement.usage
         self._line(
@@ -48,6 +50,7 @@ class LogObserver:
                 "error": error,
                 "outcome": settlement.outcome,
                 "ms": settlement.ended_at - settlement.started_at,
+                "first_event_ms": waits.first_event_ms,
                 "input": usage.input,
                 "cache_read": usage.cache_read,
                 "cache_write": usage.cache_write,
@@ -56,6 +59,9 @@ class LogObserver:
                 "provenance": settlement.provenance,
             }
         )
+
+    def attempt_ended(self, upstream: str, error: str | None) -> None:
+        """The line of the exchange names the last upstream and its error; metrics count all."""
 
     def request_refused(self, request_id: str, protocol: str, error: GatewayError) -> None:
         """A request that was refused before it was admitted."""

@@ -122,9 +122,6 @@ class StreamBridge(Protocol):
     def fail(self, error: GatewayError) -> bytes:
         """The error that ends the stream when something outside of it went wrong."""
 
-    def heartbeat(self) -> bytes:
-        """What keeps a silent stream alive: a `ping` event on Messages, a comment on Chat."""
-
 
 class GatheredAnswer(StreamBridge, Protocol):
     """A stream of the upstream for a client that wants one answer; what is fed gives no bytes."""
@@ -143,7 +140,7 @@ class Bridge(Protocol):
     """The `anthropic-version` that the translated request is written in; None: the client's."""
     gathers: bool = False
     """The upstream is asked for a stream although the client wants one answer, so that it can be
-    cancelled where the answer is to end. Known after `request`."""
+    cancelled where the answer is to end, or when the client leaves. Known after `request`."""
     unknown: UnknownNames
     """What both sides said that the vocabularies do not know."""
 
@@ -170,7 +167,13 @@ class Bridge(Protocol):
         """
 
     def stream(self) -> StreamBridge:
-        """The state of a stream that begins now."""
+        """The state of a stream that begins now, or goes on after `resume`."""
+
+    def resume(self) -> bytes | None:
+        """What to ask the upstream next, if it paused the answer that has just ended; what it then
+        says goes on with it. None: the answer is whole.
+        """
+        return None
 
     def gather(self) -> GatheredAnswer:
         """The state of a stream that becomes one answer, where `gathers` says so."""

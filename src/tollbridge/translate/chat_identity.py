@@ -1,6 +1,7 @@
 """Chat client, Chat upstream: bytes pass, the bridge only looks.
 
 It changes the model's name, a limit above what is paid for, and makes the upstream report usage.
+From a server that goes on when nobody waits it asks for a stream, and gathers the answer.
 """
 
 import msgspec
@@ -11,7 +12,9 @@ from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.bridge import Ask, Bridge, Identity, Reply, UpstreamTerms
 from tollbridge.translate.counting import chat_usage, count_text, usage_from_chat
 from tollbridge.translate.dialects import Dialect, dialect_of
+from tollbridge.translate.dispositions import CHAT
 from tollbridge.translate.failures import failure_from_event
+from tollbridge.translate.gathered_completion import GatheredCompletion
 from tollbridge.translate.members import (
     ModelMember,
     has_member,
@@ -20,6 +23,14 @@ from tollbridge.translate.members import (
     write_member,
 )
 from tollbridge.translate.relay import Relay
+from tollbridge.translate.unknown_members import (
+    EVENTS_MAX,
+    is_sampled,
+    note_chat_answer,
+    note_inside,
+    note_names,
+    note_top,
+)
 from tollbridge.translate.unknown_names import UnknownNames
 from tollbridge.usage import TokenUsage
 from tollbridge.wire.chat.chunks import Chunk
@@ -83,13 +94,21 @@ class ChatIdentity(Bridge):
         ask = self._ask
         capped = ask.max_tokens is None or ask.max_tokens > terms.max_tokens
         dialect = dialect_of(terms.dialect, terms.overrides)
-        silent = ask.stream and not ask.include_usage and dialect.stream_options
-        if terms.model == ask.model and not capped and not silent:
+        self.gathers = not (ask.stream or dialect.cancels_answers)
+        streams = ask.stream or self.gathers
+        silent = streams and not ask.include_usage and dialect.stream_options
+        note_inside("chat", self._body, self._identity, self.unknown)
+        if terms.model == ask.model and not capped and not silent and not self.gathers:
+            if is_sampled(self._identity):
+                note_top("chat", self._body, self._identity, self.unknown)
             return self._body
         members = read_members(self._body)
+        note_names("chat request field", CHAT["request field"], members, self.unknown)
         write_member(members, "model", terms.model)
         if capped:
             _cap(members, max(terms.max_tokens // ask.choices, 1), dialect)
+        if self.gathers:
+            write_member(members, "stream", value=True)
         if silent:
             there = has_member(members, "stream_options")
             changed = read_members(members["stream_options"]) if there else {}
@@ -102,6 +121,8 @@ class ChatIdentity(Bridge):
         answer = decode_answer(body, _answer_decoder)
         if answer.error is not None:
             raise _failure(answer.error)
+        if is_sampled(self._identity):
+            note_chat_answer(body, self.unknown)
         if answer.choices is None:
             raise GatewayError(ErrorCode.UPSTREAM_FAILED, "The upstream's answer has no choices.")
         output = "".join(_output(choice.message) for choice in answer.choices if choice.message)
@@ -112,9 +133,13 @@ class ChatIdentity(Bridge):
         usage = usage_from_chat(answer.usage) if answer.usage else None
         return Reply(body, usage, count_text(len(output), len(output.encode())))
 
+    def gather(self) -> GatheredCompletion:
+        """The state of a stream that becomes one completion."""
+        return GatheredCompletion(self._ask, self._identity)
+
     def stream(self) -> "ChatRelay":
         """The state of a stream that begins now."""
-        return ChatRelay(self._ask, self._identity)
+        return ChatRelay(self._ask, self._identity, self.unknown)
 
 
 def _cap(members: dict[str, Raw], limit: int, dialect: Dialect) -> None:
@@ -156,10 +181,13 @@ class ChatRelay(Relay):
     """
 
     client: Protocol = "chat"
-    __slots__ = ("_finish_seen", "_held", "_name")
+    __slots__ = ("_finish_seen", "_held", "_looks", "_name", "_unknown")
 
-    def __init__(self, ask: Ask, identity: Identity) -> None:
+    def __init__(self, ask: Ask, identity: Identity, unknown: UnknownNames | None = None) -> None:
         super().__init__(ask, identity)
+        self._unknown = unknown or UnknownNames()
+        self._looks = EVENTS_MAX if is_sampled(identity) else 0
+        """Chunks that are still to be looked at closely."""
         self._name = ModelMember(ask.model)
         self._held = b""
         self._finish_seen = False
@@ -172,6 +200,9 @@ class ChatRelay(Relay):
         data = sse.data
         if data.strip() == DONE:
             return self._finale()
+        if self._looks:
+            self._looks -= 1
+            note_chat_answer(data, self._unknown)
         try:
             chunk = _answer_decoder.decode(data)
         except msgspec.ValidationError:

@@ -118,6 +118,10 @@ class Dialect(NamedTuple):
     tool_name_max: int = 64
     schema: SchemaLevel = SchemaLevel.PLAIN
     stream_options: bool = True
+    cancels_answers: bool = True
+    """Whether the server stops generating a one-shot answer when nobody waits for it any more, as
+    all do with a stream. From one that does not a stream is asked for, and gathered here (protocol
+    notes C.9.16)."""
     continuous_usage: bool = False
     """Usage in every chunk, so that `message_start` is exact (protocol notes C.9.5)."""
     parallel_tool_calls: bool = True
@@ -212,6 +216,7 @@ DIALECT_ROWS: dict[str, Dialect] = {
         prefill=Prefill.BARE,
         echoes_prefill=True,
         continuous_usage=False,
+        cancels_answers=False,
         named_tool_choice=False,
         count_path="/chat/completions/input_tokens",
     ),

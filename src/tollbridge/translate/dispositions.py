@@ -79,6 +79,14 @@ compaction | approximated | a user message with the summary
 tool_addition tool_removal browser_state | reported | -
 container_upload fallback mcp_tool_listing | dropped | -
 """),
+    "block member": _table("""
+type text id name input tool_use_id | exact | the same
+source content thinking signature data | approximated | see content blocks
+title context url tool_name | approximated | part of the text
+is_error | approximated | a mark before the result's text
+cache_control citations transformations caller toolset_name server_name | dropped | -
+encrypted_content tool_changes | dropped | -
+"""),
     "tool kind": _table("""
 custom | exact | a function; long names are shortened and restored
 bash text_editor memory | approximated | a function with the schema that the client expects
@@ -136,8 +144,9 @@ end_turn | exact | stop
 max_tokens | exact | length
 tool_use | exact | tool_calls, or function_call for clients that offered functions
 refusal | exact | content_filter, with the explanation as refusal
-stop_sequence pause_turn compaction | approximated | stop
+stop_sequence compaction | approximated | stop
 model_context_window_exceeded | approximated | length
+pause_turn | approximated | length, unless the turn is continued here
 """),
     "usage field": _table("""
 input_tokens | exact | part of prompt_tokens
@@ -210,6 +219,12 @@ text | exact | text
 image_url | exact | image, by address or as base64 of the type it really is
 file | approximated | document; a file's id is refused
 refusal | approximated | text
+input_audio | refused | no audio
+"""),
+    "part member": _table("""
+type text refusal | exact | the same
+image_url file | approximated | source; see content parts
+prompt_cache_breakpoint | approximated | cache_control
 input_audio | refused | no audio
 """),
     "tool kind": _table("""

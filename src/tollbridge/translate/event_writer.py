@@ -107,10 +107,6 @@ class EventWriter:
         """Close the open block."""
         self._out.append(_STOP % self.index)
 
-    def ping(self) -> None:
-        """A sign of life."""
-        self._out.append(PING)
-
     def end(self, reason: StopReason, sequence: str | None, usage: TokenUsage) -> None:
         """`message_delta` and `message_stop`."""
         delta: dict[str, object] = {"stop_reason": reason, "stop_sequence": sequence}

@@ -19,6 +19,7 @@ from tollbridge.translate.bridge import (
     UpstreamTerms,
 )
 from tollbridge.translate.counting import count_text, usage_from_messages
+from tollbridge.translate.dispositions import MESSAGES
 from tollbridge.translate.failures import failure_from_event, scrub
 from tollbridge.translate.foreign_thinking import (
     drop_foreign_thinking,
@@ -34,6 +35,15 @@ from tollbridge.translate.members import (
 )
 from tollbridge.translate.relay import Relay
 from tollbridge.translate.system_turns import has_system_turns, move_system_turns
+from tollbridge.translate.unknown_members import (
+    EVENTS_MAX,
+    is_sampled,
+    note_inside,
+    note_messages_answer,
+    note_messages_event,
+    note_names,
+    note_top,
+)
 from tollbridge.translate.unknown_names import UnknownNames
 from tollbridge.wire.codec import decode, decode_answer, encode
 from tollbridge.wire.messages.responses import ErrorDetail, Usage
@@ -90,9 +100,13 @@ class MessagesIdentity(Bridge):
         lost = terms.avoid is ErrorCode.THINKING_LOST
         place = terms.system_messages
         moved = place is not None and place != "keep" and has_system_turns(self._body)
+        note_inside("messages", self._body, self._identity, self.unknown)
         if terms.model == self._ask.model and not (capped or foreign or lost or moved):
+            if is_sampled(self._identity):
+                note_top("messages", self._body, self._identity, self.unknown)
             return self._body
         members = read_members(self._body)
+        note_names("messages request field", MESSAGES["request field"], members, self.unknown)
         if foreign:
             drop_foreign_thinking(members)
         write_member(members, "model", terms.model)
@@ -110,6 +124,8 @@ class MessagesIdentity(Bridge):
         answer = decode_answer(body, _answer_decoder)
         if answer.error is not None:
             raise failure_from_event(answer.error.type, answer.error.message)
+        if is_sampled(self._identity):
+            note_messages_answer(body, self.unknown)
         if answer.content is None:
             raise GatewayError(ErrorCode.UPSTREAM_FAILED, "The upstream's answer has no content.")
         output = "".join(
@@ -138,7 +154,7 @@ class MessagesIdentity(Bridge):
 
     def stream(self) -> "MessagesRelay":
         """The state of a stream that begins now."""
-        return MessagesRelay(self._ask, self._identity)
+        return MessagesRelay(self._ask, self._identity, self.unknown)
 
 
 def _cap_thinking(members: dict[str, Raw], max_tokens: int) -> None:
@@ -193,10 +209,13 @@ class MessagesRelay(Relay):
     """A Messages stream on its way to a Messages client."""
 
     client: Protocol = "messages"
-    __slots__ = ("_hidden", "_hiding", "_thinking")
+    __slots__ = ("_hidden", "_hiding", "_looks", "_thinking", "_unknown")
 
-    def __init__(self, ask: Ask, identity: Identity) -> None:
+    def __init__(self, ask: Ask, identity: Identity, unknown: UnknownNames | None = None) -> None:
         super().__init__(ask, identity)
+        self._unknown = unknown or UnknownNames()
+        self._looks = EVENTS_MAX if is_sampled(identity) else 0
+        """Events that are still to be looked at closely."""
         self._hidden = 0
         """Blocks left out so far: the indices of those that follow are lower by so many."""
         self._hiding = -1
@@ -209,6 +228,9 @@ class MessagesRelay(Relay):
         if sse is None:
             # A comment keeps the connection alive; an event without data breaks decoders.
             return block + BOUNDARY if block.startswith(b":") else b""
+        if self._looks:
+            self._looks -= 1
+            note_messages_event(sse.data, self._unknown)
         try:
             event = _event_decoder.decode(sse.data)
         except msgspec.ValidationError:

@@ -57,9 +57,6 @@ class Writer(Protocol):
     def end(self, reason: StopReason, sequence: str | None, usage: TokenUsage) -> None:
         """The message ends."""
 
-    def ping(self) -> None:
-        """A sign of life."""
-
     def fail(self, error: GatewayError, request_id: str) -> None:
         """The message ends in an error."""
 
@@ -141,9 +138,6 @@ class MessageCollector:
         if reason == "refusal":
             self.message.stop_details = StopDetails(type="refusal")
         self.message.usage = messages_usage(usage)
-
-    def ping(self) -> None:
-        """Nobody is waiting for a sign of life."""
 
     def fail(self, error: GatewayError, request_id: str) -> None:
         """The translation raises the error; nothing is written."""

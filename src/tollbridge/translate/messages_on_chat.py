@@ -44,7 +44,7 @@ class MessagesOnChat(Bridge):
         self._ask = ask
         self._identity = identity
         self._request = _read(body)
-        note_request(body, self._request, self.unknown)
+        note_request(body, self._request, identity, self.unknown)
         self._names = ToolNames(_GENERIC.tool_name_max)
         self._dialect = _GENERIC
         self._match_stops = False
@@ -79,7 +79,7 @@ class MessagesOnChat(Bridge):
         note_dropped(translated.dropped, self.unknown)
         self._names = translated.names
         self._match_stops = translated.match_stops
-        self.gathers = self._match_stops and not self._ask.stream
+        self.gathers = bool(translated.request.stream) and not self._ask.stream
         self._prefill = translated.prefill
         self._dialect = dialect_of(terms.dialect, terms.overrides)
         return encode(translated.request)

@@ -11,16 +11,14 @@ from tollbridge.translate.counting import count_text
 from tollbridge.translate.failures import stream_error
 from tollbridge.translate.text_frames import MANY, Taken, TextFrames
 from tollbridge.usage import TokenUsage
-from tollbridge.wire.sse import BOUNDARY, COMMENT_HEARTBEAT, SSEDecoder, encode_event
-
-PING = encode_event("ping", b'{"type": "ping"}')
+from tollbridge.wire.sse import BOUNDARY, SSEDecoder
 
 
 class Relay:
     """The base of the streams: subclasses say what becomes of one event, and of the end."""
 
     client: Protocol
-    """The protocol in which errors and heartbeats are told."""
+    """The protocol in which errors are told."""
 
     __slots__ = (
         "_ask", "_chars", "_decoder", "_frames", "_identity", "_said", "_utf8", "failure",
@@ -82,10 +80,6 @@ class Relay:
             return b""
         self.failure = error
         return stream_error(self.client, error, self._identity.request_id)
-
-    def heartbeat(self) -> bytes:
-        """A `ping` event on Messages, a comment on Chat (protocol notes C.9.6)."""
-        return PING if self.client == "messages" else COMMENT_HEARTBEAT
 
     def _relay(self, blocks: list[bytes]) -> bytes:
         sent: list[bytes] = []

@@ -85,7 +85,8 @@ def request_to_chat(asked: MessagesRequest, terms: UpstreamTerms, seal_key: byte
     if terms.avoid is not ErrorCode.THINKING_LOST:
         _write_thinking(request, asked, dialect)
     match_stops = bool(stop_sequences(asked)) and not dialect.says_stop
-    _write_stream(request, dialect, stream=bool(asked.stream) or match_stops)
+    stream = bool(asked.stream) or match_stops or not dialect.cancels_answers
+    _write_stream(request, dialect, stream=stream)
     dropped += [name for name in _REPORTED if _present(getattr(asked, name)) is not None]
     lost = _named([*dropped, *conversation.dropped])
     return Translated(request, lost, names, conversation.prefill, match_stops)

@@ -75,6 +75,8 @@ class Translated(NamedTuple):
     body: bytes
     plan: ToolPlan
     dropped: tuple[str, ...]
+    may_pause: bool
+    """A tool is offered that the upstream runs itself."""
 
 
 def request_to_messages(
@@ -110,9 +112,11 @@ def request_to_messages(
     dropped += _set_thinking(translated, effort, able, conversation)
     dropped += _set_sampling(translated, request, able)
     dropped += _set_format(translated, request, able, conversation, bare=bare)
+    may_pause = False
     if "web_search_options" in asked:
         if able.anthropic:
             translated.tools = [*(translated.tools or ()), WEB_SEARCH]
+            may_pause = True
         else:
             dropped.append("web_search_options")
     user = request.safety_identifier or request.user
@@ -124,7 +128,7 @@ def request_to_messages(
     translated.messages = conversation.turns
     if able.anthropic:
         _place_cache_points(translated)
-    return Translated(encode(translated), plan, (*dropped, *conversation.dropped))
+    return Translated(encode(translated), plan, (*dropped, *conversation.dropped), may_pause)
 
 
 def _asked_fields(body: bytes, unknown: UnknownNames) -> list[str]:

@@ -18,6 +18,7 @@ from tollbridge.translate.counting import chat_usage, usage_from_messages
 from tollbridge.translate.dispositions import MESSAGES
 from tollbridge.translate.failures import failure_from_event
 from tollbridge.translate.kept_thinking import KeptThinking
+from tollbridge.translate.paused_turns import PausedTurn
 from tollbridge.translate.relay import Relay
 from tollbridge.translate.response_to_chat import (
     explanation,
@@ -36,8 +37,8 @@ from tollbridge.wire.codec import encode
 from tollbridge.wire.messages.events import Delta, Event
 from tollbridge.wire.messages.fold import BLOCKS_MAX
 from tollbridge.wire.messages.requests import Block
-from tollbridge.wire.messages.responses import ErrorDetail
-from tollbridge.wire.sse import DONE, encode_data, parse_block
+from tollbridge.wire.messages.responses import ErrorDetail, Usage
+from tollbridge.wire.sse import DONE, SSEDecoder, encode_data, parse_block
 
 
 class Phase(enum.Enum):
@@ -100,18 +101,27 @@ class ChatStream(Relay):
 
     client: Protocol = "chat"
     __slots__ = (
-        "_blocks", "_calls", "_details", "_head", "_phase", "_plan", "_role", "_stop_delta",
-        "_thinking", "_unknown",
+        "_blocks", "_calls", "_details", "_head", "_phase", "_plan", "_reported", "_role",
+        "_stop_delta", "_thinking", "_turn", "_unknown",
     )  # fmt: skip
 
     def __init__(
-        self, ask: Ask, identity: Identity, plan: ToolPlan, unknown: UnknownNames | None = None
+        self,
+        ask: Ask,
+        identity: Identity,
+        plan: ToolPlan,
+        unknown: UnknownNames | None = None,
+        turn: PausedTurn | None = None,
     ) -> None:
         super().__init__(ask, identity)
         self._plan = plan
         self._unknown = unknown or UnknownNames()
         self._thinking = KeptThinking()
         """For clients that do not send `reasoning_details` back."""
+        self._turn = turn
+        """None: the upstream has nothing to pause for."""
+        self._reported: TokenUsage | None = None
+        """The usage of the answer under way; `usage` is that of the whole turn."""
         self._phase = Phase.BEFORE
         self._blocks: dict[int, _OpenBlock] = {}
         self._calls = 0
@@ -125,21 +135,35 @@ class ChatStream(Relay):
             % (identity.message_id.encode(), identity.created_s, encode(ask.model))
         )
 
+    def resume(self) -> None:
+        """The upstream goes on with what it paused, in a stream of its own."""
+        self._decoder = SSEDecoder()
+        self._phase = Phase.BEFORE
+        self._stop_delta = Delta()
+        self._reported = None
+        self.finished = False
+
     def _block(self, block: bytes) -> bytes:
         sse = parse_block(block)
         if sse is None or sse.data == DONE:
             return b""
+        if self._turn is not None:
+            self._turn.event(sse.data)
+        return self._take(sse.event, sse.data)
+
+    def _take(self, name: str | None, data: bytes) -> bytes:
+        """An event by its name, if it came with one, and its data."""
         try:
-            if sse.event == "content_block_delta" and self._phase is Phase.BODY:
-                return self._delta(_delta_decoder.decode(sse.data))
-            event = _event_decoder.decode(sse.data)
+            if name == "content_block_delta" and self._phase is Phase.BODY:
+                return self._delta(_delta_decoder.decode(data))
+            event = _event_decoder.decode(data)
             if event.type == "content_block_delta" and self._phase is Phase.BODY:
-                return self._delta(_delta_decoder.decode(sse.data))
+                return self._delta(_delta_decoder.decode(data))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            reduced = reduce_unknown_event(sse.data)
+            reduced = reduce_unknown_event(data)
             if reduced is None:
                 return self._broken("an event that cannot be read")
-            return self._block(b"data: " + reduced)
+            return self._take(None, reduced)
         step = self.STEPS.get((self._phase, event.type))
         if step is not None:
             return step(self, event)
@@ -189,8 +213,12 @@ class ChatStream(Relay):
     def _begin(self, event: Event) -> bytes:
         self._phase = Phase.BODY
         if event.message is not None and event.message.usage is not None:
-            self.usage = usage_from_messages(event.message.usage, self.usage)
+            self._note_usage(event.message.usage)
         return b""
+
+    def _note_usage(self, usage: Usage) -> None:
+        self._reported = usage_from_messages(usage, self._reported)
+        self.usage = self._reported if self._turn is None else self._turn.total(self._reported)
 
     def _open(self, event: Event) -> bytes:
         started = event.content_block
@@ -274,14 +302,17 @@ class ChatStream(Relay):
         if event.delta is not None and event.delta.stop_reason is not None:
             self._stop_delta = event.delta
         if event.usage is not None:
-            self.usage = usage_from_messages(event.usage, self.usage)
+            self._note_usage(event.usage)
         return sent
 
     def _finish(self, _: Event) -> bytes:
         """The end, with usage: where a client asked for it, or in the last chunk with choices."""
-        self.finished = True
-        self.kept = self._thinking.kept()
         stop = self._stop_delta
+        paused = self._turn is not None and self._turn.stops(stop.stop_reason)
+        self.finished = True
+        if paused:
+            return b""
+        self.kept = self._thinking.kept()
         reason = finish_reason(stop.stop_reason, called=self._calls > 0, plan=self._plan)
         refusal = explanation(stop.stop_reason, stop.stop_details)
         members = b""

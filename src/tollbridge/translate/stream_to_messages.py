@@ -108,15 +108,6 @@ class StreamToMessages:
         self._writer.fail(error, self._answer.request_id)
         return self._writer.drain()
 
-    def heartbeat(self) -> bytes:
-        """A `ping`, after `message_start`, so that a long prefill shows a sign of life."""
-        if self._ended:
-            return b""
-        if not self._writer.begun:
-            self._begin()
-        self._writer.ping()
-        return self._writer.drain()
-
     def take_chunk(self, chunk: ChunkBody) -> None:
         """One chunk: usage, then thinking, text, calls and finish, in this order.
 

@@ -26,10 +26,10 @@ class ReasonRow(NamedTuple):
 REASONS = (
     ReasonRow("stop", "end_turn", "="),
     ReasonRow("stop", "stop_sequence", "<"),  # Chat does not say which string matched
-    ReasonRow("stop", "pause_turn", "<"),
     ReasonRow("stop", "compaction", "<"),
     ReasonRow("length", "max_tokens", "="),
     ReasonRow("length", "model_context_window_exceeded", "<"),
+    ReasonRow("length", "pause_turn", "<"),  # not whole; see `paused_turns`
     ReasonRow("tool_calls", "tool_use", "="),
     ReasonRow("function_call", "tool_use", ">"),  # the deprecated spelling of tool_calls
     ReasonRow("content_filter", "refusal", "="),

@@ -102,6 +102,22 @@ async def test_client_left_while_the_upstream_thinks(world):
 
 
 @in_world()
+async def test_client_left_before_its_one_answer(world):
+    # The upstream streams, since the stop sequence is matched here; the client has had nothing yet.
+    reply = ScriptedReply([chunk("many words that nobody has seen"), HANG])
+    world.servers["talk"].answers = [reply]
+    client = RecordingClient()
+    body = messages_body(model="c", stream=False, stop_sequences=["END"])
+    run = asyncio.ensure_future(world.open(client, body))
+    await settle_down()
+    client.leave()
+    await run
+    assert reply.aborted
+    estimate = world.exchanges[0]._ask.input_estimate
+    assert await charged(world) == ("client_gone", "counted", estimate)
+
+
+@in_world()
 async def test_client_left_before_the_head(world):
     world.servers["one"].answers = [HANG]
     client = RecordingClient()

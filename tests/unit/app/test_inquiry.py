@@ -3,10 +3,11 @@
 import dataclasses
 import json
 
+import msgspec
 import pytest
 from tests.fakes.bodies import OVERLOADED
 from tests.fakes.exchange_parts import JSON_HEAD, ScriptedReply
-from tests.fakes.world import ENV, in_world
+from tests.fakes.world import ENV, KEY, in_world
 
 from tollbridge.app import inquiry as inquiries
 from tollbridge.app.inquiry import ASK_AGAIN_AFTER_MS, Inquiry
@@ -169,3 +170,47 @@ async def test_estimates_follow_what_upstreams_report(world):
     for _ in range(20):
         world.gateway.calibration.learn("c", features, 2 * before)
     assert await counted(world, body) == pytest.approx(2 * before, rel=0.02)
+
+
+class Board:
+    """A scoreboard of one line."""
+
+    content_type = "text/plain"
+
+    async def text(self, under_way):
+        if under_way:
+            raise OSError("the folder is gone")
+        return b"figures"
+
+
+def watched(world, key):
+    config = world.gateway.config
+    server = msgspec.structs.replace(config.server, metrics_key="a long secret word")
+    config = msgspec.structs.replace(config, server=server)
+    gateway = dataclasses.replace(world.gateway, config=config, scoreboard=Board())
+    return Inquiry(gateway), dataclasses.replace(world.inbound(b""), presented_key=lambda: key)
+
+
+@in_world()
+async def test_metrics_are_for_who_has_their_key(world):
+    inquiry, inbound = watched(world, "a long secret word")
+    assert await inquiry.metrics(inbound) == ("text/plain", b"figures")
+    for key in (KEY, "", "a long secret"):
+        inquiry, inbound = watched(world, key)
+        assert await refusal(inquiry.metrics(inbound)) is ErrorCode.KEY_UNKNOWN
+
+
+@in_world()
+async def test_without_a_key_there_are_no_metrics(world):
+    off = Inquiry(world.gateway).metrics(world.inbound(b""))
+    assert await refusal(off) is ErrorCode.ROUTE_UNKNOWN
+
+
+@in_world()
+async def test_figures_that_cannot_be_read(world):
+    inquiry, inbound = watched(world, "a long secret word")
+    world.gateway.pulse.live.add("an exchange")
+    refused = await refusal(inquiry.metrics(inbound))
+    world.gateway.pulse.live.clear()
+    assert refused is ErrorCode.INTERNAL
+    assert world.observer.troubles[0][0] == "the metrics cannot be read"

@@ -328,3 +328,29 @@ def test_what_dead_workers_spooled_is_settled_before_the_first_tick():
         return asked
 
     assert asyncio.run(scenario()) == ["checkpoint", "settle r1"]
+
+
+def test_figures_are_left_for_others_every_other_second():
+    class Scoreboard:
+        content_type = ""
+
+        def __init__(self):
+            self.told = []
+
+        def wake(self, under_way):
+            self.told.append(under_way)
+
+        async def stop(self):
+            self.told.append("stop")
+
+    async def scenario():
+        store, observer, board = Store(), RecordingObserver(), Scoreboard()
+        settler = Settler(store, observer, MemorySpool())
+        pulse = Pulse(store, settler, observer, "worker-1", lambda: 0, None, board)
+        for _ in range(4):
+            pulse._beat()
+            await settle_down(5)
+        await pulse.stop()
+        return board.told
+
+    assert asyncio.run(scenario()) == [0, 0, "stop"]

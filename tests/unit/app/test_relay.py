@@ -7,15 +7,20 @@ from tests.fakes.exchange_parts import HANG, RecordingClient, ScriptedReply
 
 from tollbridge.app import relay as module
 from tollbridge.app.ports import UpstreamError, UpstreamTimeoutError
-from tollbridge.app.relay import Relay, from_upstream, linger, read_error, read_whole
+from tollbridge.app.relay import HEARTBEATS, Relay, from_upstream, linger, read_error, read_whole
 from tollbridge.errors import ErrorCode, GatewayError
-from tollbridge.units import ERROR_BODY_BYTES_MAX
+from tollbridge.units import ERROR_BODY_BYTES_MAX, Millis
+from tollbridge.wire.sse import SSEDecoder
 
 BROKEN = GatewayError(ErrorCode.UPSTREAM_OVERLOADED, "The model's server is overloaded.")
 
 
 class Pulse:
     tick = 3
+
+    @staticmethod
+    def clock() -> Millis:
+        return Millis(70)
 
 
 class Stream:
@@ -116,6 +121,13 @@ def beats(prepare):
         return client.body.count(b"ping\n")
 
     return asyncio.run(scenario())
+
+
+def test_a_heartbeat_is_a_ping_or_a_comment():
+    (ping,) = SSEDecoder().feed(HEARTBEATS["messages"])
+    assert (ping.event, ping.data) == ("ping", b'{"type": "ping"}')
+    assert SSEDecoder().feed(HEARTBEATS["chat"]) == []
+    assert HEARTBEATS["chat"].startswith(b":")
 
 
 def test_a_heartbeat():

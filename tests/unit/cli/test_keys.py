@@ -91,3 +91,12 @@ def test_a_key_has_limits_and_a_budget(run: Run, env: str):
 def test_limits_of_a_key_that_is_not_there(run: Run, env: str):
     check_failure(run("key", "limit", "key_nobody", "--concurrency", "1"), "key list")
     assert run("key", "create", "--budget", "lots").status == 2
+
+
+def test_a_key_is_strict_until_it_is_said_otherwise(run: Run, env: str):
+    made = run("key", "create", "--strict", "--json").json()
+    assert listed_key(run)["strict"] is True
+    assert run("key", "limit", made["key_id"], "--concurrency", "2").out.endswith("; strict.\n")
+    assert run("key", "limit", made["key_id"], "--lenient", "--json").json()["strict"] is False
+    assert listed_key(run)["strict"] is False
+    assert "strict" not in run("key", "limit", made["key_id"], "--concurrency", "1").out

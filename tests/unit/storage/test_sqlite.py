@@ -52,7 +52,7 @@ async def lived(path: Path) -> None:
         "INSERT INTO holds SELECT env_id, 'r1', leg, pack_id, amount, seq, key_id, model, worker_id, started_at, client_protocol, stream, price_version, 0, 0, '', '', 0, 0, 0, 0, 0, 0 FROM holds",
         "UPDATE holds SET amount = 0",
         "UPDATE holds SET charge = -1",
-        "INSERT INTO keys VALUES (x'00', 'k', 'acme', '', '', 0, NULL, NULL, 0, 0, 0)",
+        "INSERT INTO keys VALUES (x'00', 'k', 'acme', '', '', 0, NULL, NULL, 0, 0, 0, 0)",
         "UPDATE environments SET concurrency = -1",
         "INSERT INTO budgets VALUES ('acme', 'k', 0, 0, 0)",
         "INSERT INTO budgets VALUES ('acme', 'k', 1, 0, -1)",

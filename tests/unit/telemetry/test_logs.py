@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from tollbridge.app.ports import Alert
+from tollbridge.app.ports import Alert, Waits
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.ledger.model import Settlement
 from tollbridge.ledger.tariff import Outcome
@@ -36,12 +36,12 @@ def observed() -> tuple[LogObserver, io.StringIO]:
 
 def test_one_line_for_an_exchange():
     observer, stream = observed()
-    observer.exchange_ended(SETTLEMENT, 200, None)
+    observer.exchange_ended(SETTLEMENT, 200, None, Waits(first_event_ms=120))
     (line,) = stream.getvalue().splitlines()
     assert json.loads(line) == {
         "at": 1250, "event": "exchange", "request_id": "req_1", "env": "env", "key": "key_1",
         "model": "模型", "upstream": "demo", "protocol": "messages", "stream": True, "status": 200,
-        "error": None, "outcome": "finished", "ms": 250, "input": 1, "cache_read": 2,
+        "error": None, "outcome": "finished", "ms": 250, "first_event_ms": 120, "input": 1, "cache_read": 2,
         "cache_write": 3, "output": 4, "charge": 5, "provenance": "reported",
     }  # fmt: skip
 
@@ -76,7 +76,9 @@ def test_a_log_that_cannot_be_written_stops_no_exchange(failure: Exception):
         def write(self, text: str) -> int:
             raise failure
 
-    LogObserver(Broken(), lambda: Millis(7)).exchange_ended(SETTLEMENT, 200, None)
+    LogObserver(Broken(), lambda: Millis(7)).exchange_ended(
+        SETTLEMENT, 200, None, Waits(first_event_ms=120)
+    )
 
 
 def test_what_json_cannot_say_stops_no_exchange():

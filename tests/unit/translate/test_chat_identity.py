@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
+from tollbridge.config import DialectOverrides
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.asks import read_ask
 from tollbridge.translate.bridge import Ask, Identity, UpstreamTerms
 from tollbridge.translate.chat_identity import ChatIdentity, ChatRelay
+from tollbridge.translate.gathered_completion import GatheredCompletion
 from tollbridge.usage import TokenUsage
 from tollbridge.wire.sse import SSEDecoder
 
@@ -271,6 +273,29 @@ def test_an_upstream_error_is_told_in_a_form_every_parser_takes(error: dict[str,
     assert stream.failure is not None
 
 
-def test_a_heartbeat_is_a_comment() -> None:
-    assert SSEDecoder().feed(relay().heartbeat()) == []
-    assert relay().heartbeat().startswith(b":")
+# A server that goes on with an answer nobody waits for is asked for a stream.
+
+
+def test_a_stream_is_asked_for_one_answer() -> None:
+    terms = UpstreamTerms("m", "llama.cpp", 100)
+    asked = request(terms, max_tokens=50, stream=False, logprobs=True, n=2)
+    assert asked == {
+        "model": "m", "messages": [{"role": "user", "content": "x"}], "max_tokens": 50,
+        "stream": True, "logprobs": True, "n": 2, "stream_options": {"include_usage": True},
+    }  # fmt: skip
+    gathering = bridge()
+    gathering.request(terms)
+    assert gathering.gathers
+    assert isinstance(gathering.gather(), GatheredCompletion)
+
+
+def test_a_streaming_client_and_other_servers_are_left_alone() -> None:
+    streaming = bridge(BODY.replace(b"{", b'{"stream":true,', 1))
+    streaming.request(UpstreamTerms("m", "llama.cpp", 100))
+    other = bridge()
+    other.request(TERMS)
+    overridden = bridge()
+    overrides = DialectOverrides(cancels_answers=True)
+    body = overridden.request(UpstreamTerms("m", "llama.cpp", 100, overrides=overrides))
+    assert [b.gathers for b in (streaming, other, overridden)] == [False, False, False]
+    assert body is BODY

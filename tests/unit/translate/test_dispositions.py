@@ -84,6 +84,23 @@ def fields(*kinds: Any) -> set[str]:
     return {name for alternative in alternatives for name in hints_of(alternative)}
 
 
+def block_members(kind: Any) -> set[str]:
+    """The members of the blocks that are translated block by block, and not as one text."""
+    inner = {name for name in TRANSLATED_BLOCKS if name in words(kind)}
+    return {
+        name
+        for block in members(kind)
+        if inner & set(literals(hints_of(block).get("type")))
+        for name in hints_of(block)
+    }
+
+
+TRANSLATED_BLOCKS = {
+    "text", "image", "document", "search_result", "thinking", "redacted_thinking", "tool_use",
+    "tool_result", "tool_reference", "compaction", "server_tool_use", "mcp_tool_use",
+}  # fmt: skip
+
+
 def undated(names: set[str]) -> set[str]:
     return {DATE.sub("", name) for name in names}
 
@@ -111,6 +128,7 @@ MESSAGES_SAID = {
     | words(beta.BetaContentBlockParam)
     | words(hint(ga.ToolResultBlockParam, "content"))
     | words(hint(beta.BetaToolResultBlockParam, "content")),
+    "block member": block_members(ga.ContentBlockParam) | block_members(beta.BetaContentBlockParam),
     "tool kind": undated(words(ga.ToolUnionParam) | words(beta.BetaToolUnionParam)),
     "tool choice": words(ga.ToolChoiceParam) | words(beta.BetaToolChoiceParam),
     "thinking type": words(ga.ThinkingConfigParam) | words(beta.BetaThinkingConfigParam),
@@ -133,6 +151,10 @@ CHAT_SAID = {
     "message field": fields(chat_completion_message_param.ChatCompletionMessageParam),
     "content part": words(chat.ChatCompletionContentPartParam)
     | words(hint(chat.ChatCompletionAssistantMessageParam, "content")),
+    "part member": fields(
+        chat.ChatCompletionContentPartParam,
+        *members(hint(chat.ChatCompletionAssistantMessageParam, "content")),
+    ),
     "tool kind": words(chat.ChatCompletionToolUnionParam),
     "tool choice": words(chat.ChatCompletionToolChoiceOptionParam),
     "answer field": fields(chat.ChatCompletion, chat.ChatCompletionChunk),
@@ -160,6 +182,8 @@ def test_a_member_that_is_new_is_found():
     assert {"text", "tool_use", "tool_result"} <= MESSAGES_SAID["content block"]
     assert {"tool_reference", "browser_state"} <= MESSAGES_SAID["content block"]
     assert {"role", "content", "tool_call_id"} <= CHAT_SAID["message field"]
+    assert {"citations", "cache_control", "is_error"} <= MESSAGES_SAID["block member"]
+    assert {"image_url", "prompt_cache_breakpoint"} <= CHAT_SAID["part member"]
     assert "prompt_tokens_details.cached_tokens" in CHAT_SAID["usage field"]
     assert {"auto", "none", "required", "function"} <= CHAT_SAID["tool choice"]
 

@@ -10,7 +10,6 @@ def test_a_message_is_written_event_by_event():
     writer.begin("abc", "m", TokenUsage(input=3))
     writer.start_block(b'{"type":"text","text":""}', b'"delta":{"type":"text_delta","text":')
     writer.write('a "quoted"\n line, 你好')
-    writer.ping()
     writer.stop_block()
     writer.end("stop_sequence", "END", TokenUsage(input=3, output=2))
     written = writer.drain()

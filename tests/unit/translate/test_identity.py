@@ -295,7 +295,3 @@ def test_a_failure_from_outside_ends_the_stream_once() -> None:
     assert b"event: error\n" in stream.fail(error)
     assert stream.fail(error) == b""
     assert stream.close() == b""
-
-
-def test_a_heartbeat_is_a_ping() -> None:
-    assert relay().heartbeat() == b'event: ping\ndata: {"type": "ping"}\n\n'

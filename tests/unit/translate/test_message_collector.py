@@ -46,6 +46,5 @@ def test_the_end_completes_the_message():
 
 def test_nothing_is_sent_meanwhile():
     collector = MessageCollector()
-    collector.ping()
     collector.fail(GatewayError(ErrorCode.INTERNAL, "x"), "r")
     assert collector.drain() == b""

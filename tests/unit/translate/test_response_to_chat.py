@@ -122,10 +122,14 @@ def test_litellm_17254_tools_that_the_upstream_runs_are_no_calls_of_the_client()
         {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": "x"}},
         {"type": "web_search_tool_result", "tool_use_id": "s", "content": []},
         TEXT,
-        stop="pause_turn",
+        stop="end_turn",
     )["choices"][0]
     assert got["message"] == {"role": "assistant", "content": "Hello "}
     assert got["finish_reason"] == "stop"
+
+
+def test_a_pause_is_no_clean_stop() -> None:
+    assert said(TEXT, stop="pause_turn")["choices"][0]["finish_reason"] == "length"
 
 
 def test_a_refusal_says_why() -> None:

@@ -314,14 +314,6 @@ def test_only_the_first_choice_is_translated():
     assert shape(folded(data({"choices": choices}), DONE)) == [("text", "0")]
 
 
-def test_a_heartbeat_begins_the_message_and_pings():
-    stream = StreamToMessages(answer())
-    kinds = [event["type"] for event in events_of(stream.heartbeat())]
-    assert kinds == ["message_start", "ping"]
-    assert [event["type"] for event in events_of(stream.heartbeat())] == ["ping"]
-    assert events_of(stream.feed(text("x")))[0]["type"] == "content_block_start"
-
-
 def test_the_first_bytes_begin_the_message_even_if_they_are_a_comment():
     stream = StreamToMessages(answer())
     assert events_of(stream.feed(b": PROCESSING\n\n"))[0]["type"] == "message_start"

@@ -134,7 +134,7 @@ SELECT env_id, pack_id FROM packs
 SELECT keys.key_id, keys.env_id, keys.name, expires_at, revoked_at, generation,
        keys.concurrency, keys.requests_per_minute, keys.tokens_per_minute,
        environments.concurrency, environments.requests_per_minute, environments.tokens_per_minute,
-       budgets.key_id IS NOT NULL, model
+       strict, budgets.key_id IS NOT NULL, model
   FROM keys JOIN environments ON environments.env_id = keys.env_id
   LEFT JOIN budgets ON budgets.env_id = keys.env_id AND budgets.key_id = keys.key_id
   LEFT JOIN switches ON switches.env_id = keys.env_id
@@ -167,12 +167,13 @@ SELECT env_id, name, created_at, generation, concurrency, requests_per_minute, t
 -- name: insert_key
 -- A new key.
 INSERT INTO keys (key_hash, key_id, env_id, name, hint, created_at, expires_at, revoked_at,
-                  concurrency, requests_per_minute, tokens_per_minute)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11);
+                  concurrency, requests_per_minute, tokens_per_minute, strict)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12);
 
 -- name: limit_key
 -- They hold from the generation that is raised with them.
-UPDATE keys SET concurrency = ?2, requests_per_minute = ?3, tokens_per_minute = ?4
+UPDATE keys SET concurrency = ?2, requests_per_minute = ?3, tokens_per_minute = ?4,
+                strict = coalesce(?5, strict)
  WHERE key_id = ?1;
 
 -- name: set_budget
@@ -194,7 +195,7 @@ UPDATE holds SET budgeted = ?3 WHERE env_id = ?1 AND key_id = ?2;
 -- name: keys
 -- The keys of one environment, or of all if none is given.
 SELECT keys.key_id, keys.env_id, name, hint, created_at, expires_at, revoked_at,
-       concurrency, requests_per_minute, tokens_per_minute, coalesce(budget, 0)
+       concurrency, requests_per_minute, tokens_per_minute, strict, coalesce(budget, 0)
   FROM keys LEFT JOIN budgets ON budgets.env_id = keys.env_id AND budgets.key_id = keys.key_id
  WHERE ?1 IS NULL OR keys.env_id = ?1 ORDER BY created_at, keys.key_id;
 

@@ -28,7 +28,9 @@ CREATE TABLE keys (
     revoked_at INTEGER,
     concurrency         INTEGER NOT NULL DEFAULT 0 CHECK (concurrency >= 0),
     requests_per_minute INTEGER NOT NULL DEFAULT 0 CHECK (requests_per_minute >= 0),
-    tokens_per_minute   INTEGER NOT NULL DEFAULT 0 CHECK (tokens_per_minute >= 0)
+    tokens_per_minute   INTEGER NOT NULL DEFAULT 0 CHECK (tokens_per_minute >= 0),
+    -- Whether what a target cannot take is refused instead of reported.
+    strict              INTEGER NOT NULL DEFAULT 0 CHECK (strict = 0 OR strict = 1)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX keys_of_environment ON keys (env_id, created_at);

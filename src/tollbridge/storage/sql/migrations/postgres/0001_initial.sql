@@ -38,7 +38,9 @@ CREATE TABLE keys (
     revoked_at bigint,
     concurrency         bigint NOT NULL DEFAULT 0 CHECK (concurrency >= 0),
     requests_per_minute bigint NOT NULL DEFAULT 0 CHECK (requests_per_minute >= 0),
-    tokens_per_minute   bigint NOT NULL DEFAULT 0 CHECK (tokens_per_minute >= 0)
+    tokens_per_minute   bigint NOT NULL DEFAULT 0 CHECK (tokens_per_minute >= 0),
+    -- Whether what a target cannot take is refused instead of reported.
+    strict              bigint NOT NULL DEFAULT 0 CHECK (strict IN (0, 1))
 );
 
 CREATE INDEX keys_of_environment ON keys (env_id, created_at);

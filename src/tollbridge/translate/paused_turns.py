@@ -1,0 +1,130 @@
+"""Turns that a Messages upstream pauses, continued here for a client that knows no pause.
+
+A tool that the upstream runs itself may take long; the upstream then stops with `pause_turn` and
+wants its own words back to go on (protocol notes C.5). A Messages client does that itself. A Chat
+client gets one answer: the upstream is asked again, with all that it has said so far, and what it
+reports is added up.
+"""
+
+import msgspec
+from msgspec import Raw
+
+from tollbridge.translate.members import read_answer_members, read_members, write_member
+from tollbridge.usage import TokenUsage
+from tollbridge.wire.codec import decode_answer, encode
+
+RESUMES_MAX = 8
+"""A turn that is paused more often ends in `length`: not whole, and the client may go on."""
+
+PAUSE = "pause_turn"
+
+_Json = dict[str, object]
+_raws = msgspec.json.Decoder(list[Raw])
+_events = msgspec.json.Decoder(_Json)
+_anything = msgspec.json.Decoder(Raw)
+_GROWN_BY = {
+    "text_delta": ("text", "text"),
+    "thinking_delta": ("thinking", "thinking"),
+    "signature_delta": ("signature", "signature"),
+}
+"""Which member of a delta adds to which of its block."""
+
+
+class PausedTurn:
+    """What an upstream has said of a turn, over all its pauses."""
+
+    def __init__(self, request: bytes) -> None:
+        self._request = request
+        self._before = TokenUsage()
+        """Of the answers before the last pause."""
+        self._answer = TokenUsage()
+        """Of the answer under way."""
+        self._blocks: list[Raw] = []
+        """Every content block before the last pause, byte for byte where it came whole."""
+        self._events: list[bytes] = []
+        self._paused = False
+        self._resumes = 0
+
+    def event(self, data: bytes) -> None:
+        """An event of the stream passes; it may be needed again."""
+        self._events.append(data)
+
+    def total(self, usage: TokenUsage | None) -> TokenUsage | None:
+        """The usage of the whole turn, of which the answer under way reports so much."""
+        if usage is None:
+            return None
+        self._answer = usage
+        parts = zip(
+            msgspec.structs.astuple(self._before), msgspec.structs.astuple(usage), strict=True
+        )
+        return TokenUsage(*map(sum, parts))
+
+    def stops(self, reason: str | None, content: list[Raw] | None = None) -> bool:
+        """An answer has ended; whether that is a pause, which `resume` is to end.
+
+        `content` are its blocks; None: they have come as events.
+        """
+        if reason != PAUSE or self._resumes == RESUMES_MAX:
+            return False
+        self._before = self.total(self._answer) or self._before
+        self._answer = TokenUsage()
+        self._blocks += _blocks_of(self._events) if content is None else content
+        self._events.clear()
+        self._paused = True
+        return True
+
+    def resume(self) -> bytes | None:
+        """The request that makes the upstream go on; None: it has not paused."""
+        if not self._paused:
+            return None
+        self._paused = False
+        self._resumes += 1
+        members = read_members(self._request)
+        said = {"role": "assistant", "content": self._blocks}
+        write_member(members, "messages", [*_raws.decode(members["messages"]), said])
+        left = msgspec.json.decode(members["max_tokens"], type=int) - self._before.output
+        write_member(members, "max_tokens", max(left, 1))
+        return encode(members)
+
+
+def content_of(body: bytes) -> list[Raw]:
+    """The blocks of a one-shot answer that has been decoded before."""
+    return _raws.decode(read_answer_members(body)["content"])
+
+
+def _blocks_of(events: list[bytes]) -> list[Raw]:
+    """The content blocks that a stream's events add up to, with members that nobody knows.
+
+    The events have been taken before: they are in order, and their blocks are closed.
+
+    Raises:
+        GatewayError: a tool's input is no JSON.
+    """
+    blocks: list[_Json] = []
+    by_index: dict[object, _Json] = {}
+    inputs: dict[object, str] = {}
+    for data in events:
+        event = decode_answer(data, _events)
+        kind, index = event.get("type"), event.get("index", 0)
+        block, delta = event.get("content_block"), event.get("delta")
+        if kind == "content_block_start" and isinstance(block, dict):
+            by_index[index] = block
+            blocks.append(block)
+            inputs.pop(index, None)
+        elif kind == "content_block_delta" and isinstance(delta, dict) and index in by_index:
+            _grow(by_index[index], delta)
+            if delta.get("type") == "input_json_delta":
+                inputs[index] = inputs.get(index, "") + str(delta.get("partial_json") or "")
+        elif kind == "content_block_stop" and inputs.get(index, "").strip():
+            by_index[index]["input"] = decode_answer(inputs[index].encode(), _anything)
+    return [Raw(encode(block)) for block in blocks]
+
+
+def _grow(block: _Json, delta: _Json) -> None:
+    kind = str(delta.get("type"))
+    if kind == "citations_delta":
+        known = block.get("citations")
+        block["citations"] = [*(known if isinstance(known, list) else ()), delta.get("citation")]
+    elif kind in _GROWN_BY:
+        source, target = _GROWN_BY[kind]
+        block[target] = f"{block.get(target) or ''}{delta.get(source) or ''}"
