@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from tollbridge.app.alerts import Alerter, Webhook
+from tollbridge.app.attempts import Routing
 from tollbridge.app.directory import Directory
 from tollbridge.app.gateway import Gateway
 from tollbridge.app.ports import ModelServer, Store
@@ -169,6 +170,7 @@ def build_gateway(settings: Settings) -> Gateway:
             for name, model in config.models.items()
             if model.tokenizer
         },
+        routing=Routing.of(config),
     )
 
 

@@ -138,13 +138,21 @@ class RecordingObserver:
 
     def __init__(self) -> None:
         self.ended: list[tuple[Settlement, int, str | None]] = []
+        self.attempts: list[int] = []
+        self.failed: list[tuple[str, str, GatewayError]] = []
         self.refused: list[GatewayError] = []
         self.troubles: list[tuple[str, BaseException]] = []
         self.unknowns: list[tuple[str, str]] = []
         self.alerts: list[Alert] = []
 
-    def exchange_ended(self, settlement: Settlement, status: int, error: str | None) -> None:
+    def exchange_ended(
+        self, settlement: Settlement, status: int, error: str | None, attempts: int
+    ) -> None:
         self.ended.append((settlement, status, error))
+        self.attempts.append(attempts)
+
+    def attempt_failed(self, request_id: str, upstream: str, error: GatewayError) -> None:
+        self.failed.append((request_id, upstream, error))
 
     def request_refused(self, request_id: str, protocol: str, error: GatewayError) -> None:
         self.refused.append(error)

@@ -11,6 +11,7 @@ from tests.fakes.world import in_world
 
 from tollbridge.app.ports import UpstreamError
 from tollbridge.errors import ErrorCode
+from tollbridge.routing.plan import ATTEMPTS_MAX
 from tollbridge.translate.failures import error_body
 
 PAIRS = [("messages", "single"), ("messages", "c"), ("chat", "single"), ("chat", "c")]
@@ -117,7 +118,8 @@ def test_failed_before_the_first_word(tmp_path, protocol, model, stream, name):
 
     @in_world()
     async def scenario(world):
-        world.servers[SERVERS[model]].answers = [scripted(model, status, headers, steps)]
+        answers = [scripted(model, status, headers, steps) for _ in range(ATTEMPTS_MAX)]
+        world.servers[SERVERS[model]].answers = answers
         client, error = await world.ask(body_of(protocol, model, stream=stream), protocol)
         assert client.status is None
         assert error.code is code

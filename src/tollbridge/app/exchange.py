@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 from tollbridge.access.keys import hash_key
 from tollbridge.app.admission import admission, identify, ledger_away, refused
+from tollbridge.app.attempts import Attempts
 from tollbridge.app.gateway import Gateway
 from tollbridge.app.ports import Call, Client, KeyRecord, StoreUnavailableError, UpstreamReply
 from tollbridge.app.recollection import keep, recall
@@ -32,7 +33,7 @@ from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.ledger.model import Checkpoint, Hold, Refusal, Settlement
 from tollbridge.ledger.tariff import Outcome, charge, delivered
 from tollbridge.routing.catalog import Model, Target
-from tollbridge.routing.plan import plan
+from tollbridge.routing.health import Attempt
 from tollbridge.translate.asks import read_ask
 from tollbridge.translate.bridge import Ask, Bridge, Identity, Reply, StreamBridge
 from tollbridge.translate.failures import error_status, failure_from_upstream
@@ -88,8 +89,10 @@ class Exchange:
         self._gone = False
         self._interrupted = False
         self._sent = b""
-        self._refusal: GatewayError | None = None
-        """Of the last attempt, whose body was `_sent`."""
+        """The body of the last attempt."""
+        self._attempts = Attempts(
+            gateway.routing, gateway.observer, gateway.clock, gateway.entropy, inbound.request_id
+        )
         self._task: asyncio.Task[object] | None = None
         self._target: Target | None = None
         self._bridge: Bridge | None = None
@@ -222,21 +225,13 @@ class Exchange:
             self._gateway.vault, self._record.env_id, self._inbound.protocol, self._ask,
             self._body, self._started_at,
         )  # fmt: skip
-        attempts = plan(self._model.targets)
-        target = next(attempts)
-        while True:
-            try:
-                return await self._try(target)
-            except GatewayError as error:
-                if self._relay.delivered:
-                    raise
-                self._refusal = error
-                try:
-                    target = attempts.send(error)
-                except StopIteration:
-                    raise error from None
+        await self._attempts.run(
+            self._model, self._inbound.headers, self._body, self._try,
+            lambda: not self._relay.delivered,
+        )  # fmt: skip
 
-    async def _try(self, target: Target) -> None:
+    async def _try(self, attempt: Attempt) -> None:
+        target = attempt.target
         gateway, inbound, ask = self._gateway, self._inbound, self._ask
         bridge = open_bridge(inbound.protocol, target.protocol, ask, self._body, self._identity)
         self._bridge, self._stream, self._reply = bridge, None, bridge.local()
@@ -245,9 +240,11 @@ class Exchange:
             return
         self._target = target
         body = write_request(bridge, target, self._hold.output_tokens, inbound.headers)
-        if target.avoid is not None and body == self._sent and self._refusal is not None:
-            raise self._refusal  # there is nothing to leave out
+        refusal = self._attempts.last
+        if target.avoid is not None and body == self._sent and refusal is not None:
+            raise refusal  # there is nothing to leave out
         self._sent = body
+        self._attempts.made += 1
         stream = ask.stream or bridge.gathers
         call = Call(PATHS[target.protocol], body, stream, inbound.headers, bridge.pin_version)
         reply = await from_upstream(gateway.servers[target.upstream].send(call))
@@ -255,6 +252,9 @@ class Exchange:
             # 7 relay
             if reply.status != 200:
                 raise await self._failure(target, reply)
+            self._attempts.begun = True
+            if attempt.probe:
+                gateway.routing.health.answered(attempt)
             if not stream:
                 whole = await from_upstream(read_whole(reply, RESPONSE_BYTES_MAX))
                 self._tap.whole(whole)
@@ -322,7 +322,7 @@ class Exchange:
             for kind, name in self._bridge.unknown.names() if self._bridge else ():
                 gateway.observer.unknown(kind, name)
             code = failure.code.name if failure else None
-            gateway.observer.exchange_ended(settlement, status, code)
+            gateway.observer.exchange_ended(settlement, status, code, self._attempts.made)
         return settled.amount if settled else None
 
     def _usage(self) -> tuple[TokenUsage | None, TokenUsage]:
@@ -383,6 +383,8 @@ class Exchange:
         head = []
         if self._target is not None:
             head.append(("x-tollbridge-upstream", self._target.upstream))
+        if self._attempts.made > 1:
+            head.append(("x-tollbridge-attempts", str(self._attempts.made)))
         if self._bridge is not None and self._bridge.dropped:
             head.append(("x-tollbridge-dropped", ", ".join(self._bridge.dropped)))
         asked = self._ask.max_tokens

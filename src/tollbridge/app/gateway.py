@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tollbridge.app.attempts import Routing
 from tollbridge.app.directory import Directory
 from tollbridge.app.ports import (
     AccountStore,
@@ -42,3 +43,4 @@ class Gateway:
     calibration: Calibration = field(default_factory=Calibration)
     tokenizers: Mapping[str, CountText] = field(default_factory=dict)
     """By model, where its entry names a file."""
+    routing: Routing = field(default_factory=Routing)

@@ -250,6 +250,13 @@ class UpstreamTimeoutError(UpstreamError):
     """A deadline passed: connect, first byte or idle."""
 
 
+class UpstreamBusyError(UpstreamError):
+    """Every connection that may be open to the upstream is in use: it is not to blame."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, sent=False)
+
+
 class UpstreamReply(Protocol):
     """An answer whose head has arrived and whose body is still coming."""
 
@@ -285,6 +292,7 @@ class Upstream(Protocol):
         Raises:
             UpstreamError: it could not be reached or broke off.
             UpstreamTimeoutError: no connection or no head within the deadline.
+            UpstreamBusyError: no connection became free within the deadline.
         """
 
     async def close(self) -> None:
@@ -349,8 +357,13 @@ class Vault(Protocol):
 class Observer(Protocol):
     """Told of every exchange's end, for logs and metrics. Never raises."""
 
-    def exchange_ended(self, settlement: Settlement, status: int, error: str | None) -> None:
-        """One call for each exchange that was admitted."""
+    def exchange_ended(
+        self, settlement: Settlement, status: int, error: str | None, attempts: int
+    ) -> None:
+        """One call for each exchange that was admitted; `attempts` were sent to upstreams."""
+
+    def attempt_failed(self, request_id: str, upstream: str, error: GatewayError) -> None:
+        """One call for each attempt that failed, whether or not another one followed."""
 
     def request_refused(self, request_id: str, protocol: str, error: GatewayError) -> None:
         """One call for each request that was refused before it was admitted."""

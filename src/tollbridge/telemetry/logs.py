@@ -30,7 +30,9 @@ class LogObserver:
         self._stream = stream
         self._clock = clock
 
-    def exchange_ended(self, settlement: Settlement, status: int, error: str | None) -> None:
+    def exchange_ended(
+        self, settlement: Settlement, status: int, error: str | None, attempts: int
+    ) -> None:
         """The end of an admitted exchange."""
         usage = settlement.usage
         self._line(
@@ -42,6 +44,7 @@ class LogObserver:
                 "key": settlement.key_id,
                 "model": settlement.model,
                 "upstream": settlement.upstream,
+                "attempts": attempts,
                 "protocol": settlement.client_protocol,
                 "stream": settlement.stream,
                 "status": status,
@@ -54,6 +57,18 @@ class LogObserver:
                 "output": usage.output,
                 "charge": settlement.amount,
                 "provenance": settlement.provenance,
+            }
+        )
+
+    def attempt_failed(self, request_id: str, upstream: str, error: GatewayError) -> None:
+        """An attempt that failed."""
+        self._line(
+            {
+                "at": self._clock(),
+                "event": "attempt",
+                "request_id": request_id,
+                "upstream": upstream,
+                "error": error.code.name,
             }
         )
 
