@@ -241,6 +241,44 @@ async def test_who_leaves_the_line_pays_nothing_and_holds_no_place(world):
     assert {row["request_id"]: row["amount"] for row in world.usage()}["req_2"] == 0
 
 
+@pytest.mark.parametrize("model", ["single", "m"])
+def test_who_leaves_between_two_attempts_pays_nothing(tmp_path, model):
+    """No upstream is at work for them: the first failed, and the next is still waited for."""
+
+    @in_world()
+    async def scenario(world):
+        for name in ("one", "two"):
+            world.servers[name].answers = [refusal(529, OVERLOADED, **{"retry-after": "3"})]
+        client = RecordingClient()
+        task = asyncio.create_task(world.open(client, messages_body(model)))
+        await settle_down()
+        assert len(world.observer.failed) == (1 if model == "single" else 2)
+        client.leave()
+        await task
+        assert await charged(world) == ("failed_early", "void", 0)
+
+    scenario(tmp_path)
+
+
+@in_world()
+async def test_who_leaves_the_line_after_a_failure_elsewhere_pays_nothing(world):
+    await world.store.switch(ENV, ["narrow", "last"], on=True)
+    world.servers["narrow"].answers = [ScriptedReply([message_start(), HANG])]
+    world.servers["one"].answers = [refusal(529, OVERLOADED)]
+    inside, waiting = RecordingClient(), RecordingClient()
+    first = asyncio.create_task(world.open(inside, messages_body("narrow")))
+    await settle_down()
+    second = asyncio.create_task(world.open(waiting, messages_body("last")))
+    await settle_down()
+    assert world.gateway.routing.snapshot(world.now)[1] == [("narrow", 1, 1)]
+    waiting.leave()
+    await second
+    (row,) = world.usage()
+    assert (row["outcome"], row["amount"]) == ("failed_early", 0)
+    inside.leave()
+    await first
+
+
 @in_world()
 async def test_a_conversation_keeps_to_its_upstream(world):
     await world.store.switch(ENV, ["shared"], on=True)

@@ -67,14 +67,20 @@ class Routing:
 class Attempts:
     """Of one request.
 
-    `made` counts those that were sent. `begun`: the one under way has got a good head. `last` is
-    how the last one failed.
+    `made` counts those that were sent. `sent`: the last of them has not failed. `begun`: it has got
+    a good head. `last` is how the last one failed.
     """
+
+    __slots__ = (
+        "_clock", "_entropy", "_observer", "_request_id", "_routing",
+        "begun", "last", "made", "sent",
+    )  # fmt: skip
 
     def __init__(
         self, routing: Routing, observer: Observer, clock: Clock, entropy: Entropy, request_id: str
     ) -> None:
         self.made = 0
+        self.sent = False
         self.begun = False
         self.last: GatewayError | None = None
         self._routing = routing
@@ -113,6 +119,7 @@ class Attempts:
                 return
             except GatewayError as error:
                 failure, now = error, self._clock()
+                self.sent = False
                 health.failed(attempt, failure, now)
             finally:
                 if attempt.probe:
@@ -129,9 +136,14 @@ class Attempts:
             except StopIteration:
                 raise told from None
 
+    def sending(self) -> None:
+        """To be called by whoever makes an attempt, when nothing has kept it from being sent."""
+        self.made += 1
+        self.sent = True
+
     async def _make(self, attempt: Attempt, send: Callable[[Attempt], Awaitable[None]]) -> None:
         """One attempt, in a place at the upstream if those are limited."""
-        made, health = self.made, self._routing.health
+        health = self._routing.health
         self.begun = False
         if attempt.wait_ms:
             await asyncio.sleep(attempt.wait_ms / 1_000)
@@ -144,7 +156,7 @@ class Attempts:
                 await send(attempt)
             finally:
                 turnstile.leave()
-        if health.outliers and self.made > made:
+        if health.outliers and self.sent:
             health.succeeded(attempt, self._clock())
 
     def _draw(self) -> float:

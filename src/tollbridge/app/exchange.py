@@ -244,7 +244,7 @@ class Exchange:
         if target.avoid is not None and body == self._sent and refusal is not None:
             raise refusal  # there is nothing to leave out
         self._sent = body
-        self._attempts.made += 1
+        self._attempts.sending()
         stream = ask.stream or bridge.gathers
         call = Call(PATHS[target.protocol], body, stream, inbound.headers, bridge.pin_version)
         reply = await from_upstream(gateway.servers[target.upstream].send(call))
@@ -285,7 +285,7 @@ class Exchange:
         reported, counted = self._usage()
         if finished:
             outcome = Outcome.FINISHED
-        elif self._gone and self._target is not None:
+        elif self._gone and self._attempts.sent:
             outcome = Outcome.CLIENT_GONE
         elif self._relay.delivered and counted.output:
             outcome = Outcome.FAILED_MIDWAY

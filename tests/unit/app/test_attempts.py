@@ -72,7 +72,7 @@ class World:
         async def send(attempt):
             upstream = attempt.target.upstream
             self.asked.append(upstream)
-            attempts.made += 1
+            attempts.sending()
             await asyncio.sleep(0)
             if answers := self.answers.get(upstream):
                 answer = answers.pop(0)
