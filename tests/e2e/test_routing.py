@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import anthropic
+import openai
 import pytest
 from tests.e2e.gateway import Gateway, running
 from tests.e2e.http_calls import Answer, call, prompt
@@ -15,6 +17,7 @@ from tests.fakes.http_server import FakeUpstream, serving_in_thread
 from tests.fakes.messages_upstream import MessagesUpstream
 
 from tollbridge.routing.health import EJECTION_MS, STREAK_MAX
+from tollbridge.routing.plan import RETRIES_MAX
 
 PATIENCE_S = 20
 
@@ -36,6 +39,9 @@ def config_text(first: FakeUpstream, second: FakeUpstream) -> str:
     on_by_default = true
     [models.narrow]
     targets = [{{upstream = "first"}}]
+    on_by_default = true
+    [models.talk]
+    targets = [{{upstream = "second"}}]
     on_by_default = true
     """
 
@@ -103,3 +109,26 @@ def test_an_upstream_with_one_place(tmp_path: Path):
         while (answer := ask(gateway, model="narrow")).status == 529:
             assert time.monotonic() < deadline, "the place of a client that left is free again"
         assert route(answer) == ("first", "1")
+
+
+def test_the_retries_of_the_sdks_and_ours_do_not_multiply(tmp_path: Path):
+    config = tmp_path / "tollbridge.toml"
+    with contextlib.ExitStack() as stack:
+        first = stack.enter_context(serving_in_thread(MessagesUpstream()))
+        second = stack.enter_context(serving_in_thread(ChatUpstream()))
+        config.write_text(config_text(first, second))
+        gateway = stack.enter_context(running(Gateway(tmp_path / "data", config)))
+        said = [{"role": "user", "content": "@error=500 Hello"}]
+        where = {"base_url": gateway.base_url}
+        with (
+            anthropic.Anthropic(auth_token=gateway.key, **where) as client,
+            pytest.raises(anthropic.InternalServerError),
+        ):
+            client.messages.create(model="narrow", max_tokens=9, messages=said)
+        assert len(first.requests) == 1 + RETRIES_MAX + anthropic.DEFAULT_MAX_RETRIES
+        with (
+            openai.OpenAI(api_key=gateway.key, **where) as client,
+            pytest.raises(openai.InternalServerError),
+        ):
+            client.chat.completions.create(model="talk", messages=said)
+        assert len(second.requests) == 1 + RETRIES_MAX + openai.DEFAULT_MAX_RETRIES
