@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from tollbridge.app.alerts import Alerter, Webhook
+from tollbridge.app.attempts import Routing
 from tollbridge.app.directory import Directory
 from tollbridge.app.gateway import Gateway
 from tollbridge.app.ports import ModelServer, Observer, Store
@@ -235,6 +236,7 @@ def build_gateway(settings: Settings) -> Gateway:
             if model.tokenizer
         },
         scoreboard=scoreboard,
+        routing=Routing.of(config),
     )
 
 

@@ -150,6 +150,12 @@ class UpstreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """A file of PEM certificates, relative to this file, that are trusted instead of the
     system's."""
     tls_verify: bool = True
+    concurrency_max: _AtLeastOne | None = None
+    """Requests under way at once, for each worker; None: as many as there are connections."""
+    queue_max: Annotated[int, Meta(ge=0)] = 64
+    """Requests that may wait for one of those places; the next ones go elsewhere at once."""
+    queue_wait_s: _Seconds = 1.0
+    """How long one waits before it goes elsewhere."""
 
     def __repr__(self) -> str:
         return f"UpstreamConfig(base_url={self.base_url!r}, protocol={self.protocol!r}, ...)"
@@ -161,6 +167,10 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     upstream: str
     model: str = ""
     """Empty: the same name."""
+    priority: Annotated[int, Meta(ge=0, le=1_000)] = 0
+    """Lower ones are tried first; equal ones in the order of the file."""
+    weight: Annotated[float, Meta(gt=0, le=1_000)] | None = None
+    """Neighbours that have one share the requests in this proportion; None: stands alone."""
 
 
 class TierConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -196,6 +206,8 @@ class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """None: as the dialect of the upstream has it."""
     tokenizer: str = ""
     """A `tokenizer.json`, relative to this file: counts prompts where the upstream does not."""
+    affinity: bool = True
+    """Whether the requests of a session go to the same one of several weighted targets."""
     on_by_default: bool = False
     """Whether a new environment starts with this model switched on."""
 
@@ -313,6 +325,11 @@ def _check_upstream(upstream: UpstreamConfig, where: str) -> None:
         raise ConfigError(f"{where}.base_url: must begin with http:// or https://")
     if upstream.dialect not in DIALECTS:
         raise ConfigError(f"{where}.dialect: must be one of {', '.join(DIALECTS)}")
+    if (upstream.concurrency_max or 0) > upstream.connections_max:
+        raise ConfigError(
+            f"{where}.concurrency_max: must be at most connections_max"
+            f" ({upstream.connections_max}), since each request needs a connection"
+        )
     path = upstream.unix_socket
     if path and (not path.startswith("/") or len(path.encode()) > UNIX_SOCKET_BYTES_MAX):
         raise ConfigError(

@@ -47,6 +47,8 @@ class ErrorCode(enum.Enum):
     UPSTREAM_RATE_LIMITED = enum.auto()
     UPSTREAM_QUOTA = enum.auto()
     UPSTREAM_OVERLOADED = enum.auto()
+    UPSTREAM_BUSY = enum.auto()
+    UPSTREAM_UNREACHABLE = enum.auto()
     UPSTREAM_FAILED = enum.auto()
     UPSTREAM_TIMEOUT = enum.auto()
     UPSTREAM_TRUNCATED = enum.auto()
@@ -210,6 +212,12 @@ PROBLEMS: dict[ErrorCode, Problem] = {
     ),
     ErrorCode.UPSTREAM_OVERLOADED: Problem(
         "UPSTREAM_OVERLOADED", 529, "overloaded_error", 503, "server_error", "overloaded", True
+    ),
+    ErrorCode.UPSTREAM_BUSY: Problem(
+        "UPSTREAM_OVERLOADED", 529, "overloaded_error", 503, "server_error", "overloaded", True
+    ),
+    ErrorCode.UPSTREAM_UNREACHABLE: Problem(
+        "AI_MODEL_REQUEST_FAILED", 502, "api_error", 502, "server_error", "upstream_error", None
     ),
     ErrorCode.UPSTREAM_FAILED: Problem(
         "AI_MODEL_REQUEST_FAILED", 502, "api_error", 502, "server_error", "upstream_error", None

@@ -93,7 +93,7 @@ def test_changelog_has_a_place_for_the_next_change():
     assert "\n## Unreleased\n" in (ROOT / "CHANGELOG.md").read_text()
 
 
-@pytest.mark.parametrize("tool", ["error_table", "translation_table"])
+@pytest.mark.parametrize("tool", ["error_table", "routing_table", "translation_table"])
 def test_generated_pages_are_up_to_date(tool: str):
     command = [sys.executable, str(ROOT / "tools" / f"{tool}.py"), "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

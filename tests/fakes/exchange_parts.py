@@ -144,20 +144,31 @@ class RecordingObserver:
     def __init__(self) -> None:
         self.ended: list[tuple[Settlement, int, str | None]] = []
         self.waits: list[Waits] = []
-        self.attempts: list[tuple[str, str | None]] = []
+        self.attempts: list[int] = []
+        self.tried: list[tuple[str, str | None]] = []
+        """The upstream and the error of each attempt."""
+        self.failed: list[tuple[str, str, GatewayError]] = []
         self.refused: list[GatewayError] = []
         self.troubles: list[tuple[str, BaseException]] = []
         self.unknowns: list[tuple[str, str]] = []
         self.alerts: list[Alert] = []
 
     def exchange_ended(
-        self, settlement: Settlement, status: int, error: str | None, waits: Waits
+        self,
+        settlement: Settlement,
+        status: int,
+        error: str | None,
+        waits: Waits,
+        attempts: int,
     ) -> None:
         self.ended.append((settlement, status, error))
         self.waits.append(waits)
+        self.attempts.append(attempts)
 
-    def attempt_ended(self, upstream: str, error: str | None) -> None:
-        self.attempts.append((upstream, error))
+    def attempt_ended(self, request_id: str, upstream: str, error: GatewayError | None) -> None:
+        self.tried.append((upstream, error.code.name if error else None))
+        if error is not None:
+            self.failed.append((request_id, upstream, error))
 
     def request_refused(self, request_id: str, protocol: str, error: GatewayError) -> None:
         self.refused.append(error)

@@ -201,11 +201,13 @@ def _dechunk(buffer: bytearray, start: int) -> tuple[bytes, int] | None:
 
 
 @contextlib.asynccontextmanager
-async def serving(answer: Answer, *, record: bool = True) -> AsyncIterator[FakeUpstream]:
+async def serving(
+    answer: Answer, *, record: bool = True, port: int = 0
+) -> AsyncIterator[FakeUpstream]:
     """Serve in the running event loop."""
     upstream = FakeUpstream(answer, record)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Connection(upstream), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: _Connection(upstream), "127.0.0.1", port)
     upstream.root_url = "http://127.0.0.1:{1}".format(*server.sockets[0].getsockname())
     try:
         yield upstream
@@ -216,7 +218,9 @@ async def serving(answer: Answer, *, record: bool = True) -> AsyncIterator[FakeU
 
 
 @contextlib.contextmanager
-def serving_in_thread(answer: Answer, *, record: bool = True) -> Iterator[FakeUpstream]:
+def serving_in_thread(
+    answer: Answer, *, record: bool = True, port: int = 0
+) -> Iterator[FakeUpstream]:
     """Serve from a thread, for synchronous clients and subprocesses."""
     ready: asyncio.Queue[FakeUpstream] = asyncio.Queue()
     started = threading.Event()
@@ -224,7 +228,7 @@ def serving_in_thread(answer: Answer, *, record: bool = True) -> Iterator[FakeUp
     stop = asyncio.Event()
 
     async def run() -> None:
-        async with serving(answer, record=record) as upstream:
+        async with serving(answer, record=record, port=port) as upstream:
             ready.put_nowait(upstream)
             started.set()
             await stop.wait()

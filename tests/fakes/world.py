@@ -21,6 +21,7 @@ from tests.fakes.exchange_parts import (
 )
 
 from tollbridge.access.keys import hash_key
+from tollbridge.app.attempts import Routing
 from tollbridge.app.directory import Directory
 from tollbridge.app.exchange import Exchange
 from tollbridge.app.gateway import Gateway
@@ -67,8 +68,21 @@ dialect = "llama.cpp"
 base_url = "http://picky.test"
 protocol = "chat"
 dialect = "openai"
+[upstreams.narrow]
+base_url = "http://narrow.test"
+protocol = "messages"
+concurrency_max = 1
+queue_max = 1
 [models.m]
 targets = [{upstream = "one"}, {upstream = "two"}]
+[models.shared]
+targets = [{upstream = "one", weight = 1}, {upstream = "two", weight = 1}, {upstream = "claude"}]
+[models.narrow]
+targets = [{upstream = "narrow"}]
+[models.last]
+targets = [{upstream = "one"}, {upstream = "narrow"}]
+[models.spare]
+targets = [{upstream = "narrow"}, {upstream = "two"}]
 [models.single]
 targets = [{upstream = "one"}]
 [models.c]
@@ -113,6 +127,7 @@ class World:
             clock=lambda: self.now,
             entropy=bytes,
             seal_key=SEAL_KEY,
+            routing=Routing.of(self.config),
         )
         self._asked = 0
 

@@ -11,6 +11,7 @@ from tests.fakes.world import ENV, in_world
 
 from tollbridge.app.ports import UpstreamError
 from tollbridge.errors import ErrorCode
+from tollbridge.routing.plan import ATTEMPTS_MAX
 from tollbridge.translate.failures import error_body
 
 PAIRS = [("messages", "single"), ("messages", "c"), ("chat", "single"), ("chat", "c")]
@@ -117,7 +118,8 @@ def test_failed_before_the_first_word(tmp_path, protocol, model, stream, name):
 
     @in_world()
     async def scenario(world):
-        world.servers[SERVERS[model]].answers = [scripted(model, status, headers, steps)]
+        answers = [scripted(model, status, headers, steps) for _ in range(ATTEMPTS_MAX)]
+        world.servers[SERVERS[model]].answers = answers
         client, error = await world.ask(body_of(protocol, model, stream=stream), protocol)
         assert client.status is None
         assert error.code is code
@@ -172,7 +174,7 @@ def test_failed_while_one_answer_was_gathered_from_a_stream(tmp_path, protocol, 
     async def scenario(world):
         await world.store.switch(ENV, ["local"], on=True)
         server = world.servers["local"]
-        server.answers = [scripted("c", status, headers, steps)]
+        server.answers = [scripted("c", status, headers, steps) for _ in range(ATTEMPTS_MAX)]
         client, error = await world.ask(body_of(protocol, "local", stream=False), protocol)
         assert json.loads(server.calls[0].body)["stream"] is True
         assert client.status is None

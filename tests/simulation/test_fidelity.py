@@ -7,6 +7,7 @@ from tests.fakes.exchange_parts import HANG, JSON_HEAD, STREAM_HEAD, ScriptedRep
 from tests.fakes.world import ENV, answer, charged, in_world, refusal
 
 from tollbridge.errors import ErrorCode
+from tollbridge.routing.plan import ATTEMPTS_MAX
 
 STRICT = {"x-tollbridge-strict": "1"}
 USER = {"role": "user", "content": "Hi"}
@@ -114,7 +115,7 @@ async def test_a_gathered_answer_that_breaks_off_is_an_error(world):
         ([chunk("one")], ErrorCode.UPSTREAM_TRUNCATED),
         ([b'data: {"error":{"message":"busy","code":503}}\n\n'], ErrorCode.UPSTREAM_OVERLOADED),
     ):
-        world.servers["talk"].answers = [ScriptedReply(steps)]
+        world.servers["talk"].answers = [ScriptedReply(steps) for _ in range(ATTEMPTS_MAX)]
         asked = messages_body("c", stream=False, stop_sequences=["STOP"])
         client, error = await world.ask(asked)
         assert client.status is None

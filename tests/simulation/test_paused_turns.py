@@ -16,6 +16,7 @@ from tests.fakes.world import ENV, charged, in_world, settle_down
 from tests.unit.translate.test_paused_turns import END, FOUND, SEARCH, body_of, events_of
 
 from tollbridge.errors import ErrorCode
+from tollbridge.routing.plan import ATTEMPTS_MAX
 
 PAUSED = (SEARCH, FOUND)
 
@@ -51,7 +52,7 @@ async def test_one_answer(world):
         *first["messages"],
         {"role": "assistant", "content": list(PAUSED)},
     ]
-    assert world.observer.attempts == [("claude", None)]
+    assert world.observer.tried == [("claude", None)]
     # Twice 10 of the prompt, twice 2 read from the cache at a tenth, twice 7.
     outcome, provenance, _ = await charged(world)
     assert (outcome, provenance) == ("finished", "reported")
@@ -93,8 +94,9 @@ async def test_a_stream_whose_second_half_fails_ends_in_an_error(world):
 @in_world()
 async def test_an_answer_whose_second_half_fails_costs_nothing(world):
     server = await switched_on(world)
-    broken = ScriptedReply([b'{"error":{"type":"overloaded_error"}}'], 529, JSON_HEAD)
-    server.answers = [one_shot(*PAUSED, stop="pause_turn"), broken]
+    for _ in range(ATTEMPTS_MAX):
+        broken = ScriptedReply([b'{"error":{"type":"overloaded_error"}}'], 529, JSON_HEAD)
+        server.answers += [one_shot(*PAUSED, stop="pause_turn"), broken]
     _, error = await world.ask(asked(stream=False), "chat")
     assert error.code is ErrorCode.UPSTREAM_OVERLOADED
     assert (await charged(world))[:2] == ("failed_early", "void")

@@ -16,6 +16,7 @@ from tests.fakes.world import answer, charged, in_world, refusal
 
 from tollbridge.app.ports import UpstreamError, UpstreamTimeoutError
 from tollbridge.errors import ErrorCode
+from tollbridge.routing.plan import ATTEMPTS_MAX
 
 FAILURES = [
     UpstreamError("refused", sent=False),
@@ -31,7 +32,7 @@ FAILURES = [
     ScriptedReply([OVERLOADED], 200, JSON_HEAD),
 ]
 CODES = [
-    ErrorCode.UPSTREAM_FAILED,
+    ErrorCode.UPSTREAM_UNREACHABLE,
     ErrorCode.UPSTREAM_TIMEOUT,
     ErrorCode.UPSTREAM_OVERLOADED,
     ErrorCode.UPSTREAM_FAILED,
@@ -43,6 +44,9 @@ CODES = [
     ErrorCode.UPSTREAM_OVERLOADED,
     ErrorCode.UPSTREAM_OVERLOADED,
 ]
+SENT = [3, 1, 3, 3, 1, 3, 1, 1, 1, 3, 3]
+"""How often a model with one target is asked: not while a generation may be under way, and not
+where the target asks for more patience than there is."""
 
 
 def again(failure):
@@ -55,10 +59,11 @@ def again(failure):
 def test_upstream_failed_before_the_first_byte(tmp_path, index):
     @in_world()
     async def scenario(world):
-        world.servers["one"].answers = [again(FAILURES[index])]
+        world.servers["one"].answers = [again(FAILURES[index]) for _ in range(ATTEMPTS_MAX)]
         client, error = await world.ask(messages_body("single"))
         assert client.status is None
         assert error.code is CODES[index]
+        assert len(world.servers["one"].calls) == SENT[index]
         assert await charged(world) == ("failed_early", "void", 0)
 
     scenario(tmp_path)

@@ -23,6 +23,10 @@ def model(line=""):
     return f'{UPSTREAM}[models.m]\ntargets = [{{upstream = "lab"}}]\n{line}\n'
 
 
+def target(setting):
+    return f'{UPSTREAM}[models.m]\ntargets = [{{upstream = "lab", {setting}}}]\n'
+
+
 def test_an_empty_file_is_the_default():
     assert parse_config("", {}) == Config()
     assert Config().server.host == "127.0.0.1"
@@ -74,6 +78,10 @@ def test_a_secret_is_in_no_repr_and_no_message():
         (UPSTREAM + "idle_timeout_s = 0", "idle_timeout_s"),
         (UPSTREAM + "connect_timeout_s = inf", "connect_timeout_s"),
         (UPSTREAM + "connections_max = 0", "connections_max"),
+        (UPSTREAM + "concurrency_max = 0", "concurrency_max"),
+        (UPSTREAM + "concurrency_max = 513", "upstreams.lab.concurrency_max"),
+        (UPSTREAM + "queue_max = -1", "queue_max"),
+        (UPSTREAM + "queue_wait_s = 0", "queue_wait_s"),
         (UPSTREAM + 'dialect = "klingon"', "upstreams.lab.dialect"),
         (UPSTREAM.replace("https://", "ftp://"), "upstreams.lab.base_url"),
         (UPSTREAM + "total_timeout_s = 0", "total_timeout_s"),
@@ -88,6 +96,9 @@ def test_a_secret_is_in_no_repr_and_no_message():
         (UPSTREAM.replace("lab", "demo"), "upstreams.demo"),
         ("[models.m]\ntargets = []", 'models."m".targets'),
         ('[models.m]\ntargets = [{upstream = "lab"}]', 'models."m".targets[0].upstream'),
+        (target("weight = 0"), "targets[0].weight"),
+        (target("weight = nan"), "targets[0].weight"),
+        (target("priority = -1"), "targets[0].priority"),
         (model("output_limit = 0"), "output_limit"),
         (model("context_window = 0"), "context_window"),
         (model("[models.m.price]\noutput = -1"), 'models."m".price.output'),

@@ -20,6 +20,7 @@ import asyncio
 
 from tollbridge.access.keys import hash_key
 from tollbridge.app.admission import admission, identify, ledger_away, refused
+from tollbridge.app.attempts import Attempts
 from tollbridge.app.gateway import Gateway
 from tollbridge.app.ports import (
     Call,
@@ -37,7 +38,7 @@ from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.ledger.model import Checkpoint, Hold, Refusal, Settlement
 from tollbridge.ledger.tariff import Outcome, charge, delivered
 from tollbridge.routing.catalog import Model, Target
-from tollbridge.routing.plan import plan
+from tollbridge.routing.health import Attempt
 from tollbridge.translate.asks import read_ask
 from tollbridge.translate.bridge import Ask, Bridge, Identity, Reply, StreamBridge
 from tollbridge.translate.failures import error_status
@@ -76,8 +77,10 @@ class Exchange:
         self._gone = False
         self._interrupted = False
         self._sent = b""
-        self._refusal: GatewayError | None = None
-        """Of the last attempt, whose body was `_sent`."""
+        """The body of the last attempt."""
+        self._attempts = Attempts(
+            gateway.routing, gateway.observer, gateway.clock, gateway.entropy, inbound.request_id
+        )
         self._task: asyncio.Task[object] | None = None
         self._target: Target | None = None
         self._bridge: Bridge | None = None
@@ -214,22 +217,14 @@ class Exchange:
             self._gateway.vault, self._record.env_id, self._inbound.protocol, self._ask,
             self._body, self._started_at,
         )  # fmt: skip
-        attempts = plan(self._model.targets)
-        target = next(attempts)
-        while True:
-            try:
-                return await self._try(target)
-            except GatewayError as error:
-                if self._relay.delivered:
-                    raise
-                self._refusal = error
-                try:
-                    target = attempts.send(error)
-                except StopIteration:
-                    raise error from None
+        await self._attempts.run(
+            self._model, self._inbound.headers, self._body, self._try,
+            lambda: not self._relay.delivered,
+        )  # fmt: skip
 
-    async def _try(self, target: Target) -> None:
-        gateway, inbound, ask = self._gateway, self._inbound, self._ask
+    async def _try(self, attempt: Attempt) -> None:
+        target = attempt.target
+        inbound, ask = self._inbound, self._ask
         bridge = open_bridge(inbound.protocol, target.protocol, ask, self._body, self._identity)
         self._bridge, self._stream, self._reply = bridge, None, bridge.local()
         self._tap = UsageTap()
@@ -238,27 +233,27 @@ class Exchange:
         self._target = target
         output, strict = self._hold.output_tokens, self._record.strict
         body = write_request(bridge, target, output, inbound.headers, strict=strict)
-        if target.avoid is not None and body == self._sent and self._refusal is not None:
-            raise self._refusal  # there is nothing to leave out
+        refusal = self._attempts.last
+        if target.avoid is not None and body == self._sent and refusal is not None:
+            raise refusal  # there is nothing to leave out
         self._sent = body
+        self._attempts.sending()
         stream = ask.stream or bridge.gathers
         call = Call(PATHS[target.protocol], body, stream, inbound.headers, bridge.pin_version)
-        try:
-            await self._send(target, bridge, call)
-            while (more := bridge.resume()) is not None:
-                self._relay.complete = False
-                await self._send(target, bridge, call._replace(body=more))
-        except GatewayError as error:
-            gateway.observer.attempt_ended(target.upstream, error.code.name)
-            raise
-        gateway.observer.attempt_ended(target.upstream, None)
+        await self._send(attempt, bridge, call)
+        while (more := bridge.resume()) is not None:
+            self._relay.complete = False
+            await self._send(attempt, bridge, call._replace(body=more))
 
-    async def _send(self, target: Target, bridge: Bridge, call: Call) -> None:
+    async def _send(self, attempt: Attempt, bridge: Bridge, call: Call) -> None:
         gateway, ask = self._gateway, self._ask
-        reply = await from_upstream(gateway.servers[target.upstream].send(call))
+        reply = await from_upstream(gateway.servers[attempt.target.upstream].send(call))
         try:
             # 7 relay
-            await check_head(target.protocol, reply, stream=call.stream)
+            await check_head(attempt.target.protocol, reply, stream=call.stream)
+            self._attempts.begun = True
+            if attempt.probe:
+                gateway.routing.health.answered(attempt)
             if not call.stream:
                 whole = await from_upstream(read_whole(reply, RESPONSE_BYTES_MAX))
                 self._tap.whole(whole)
@@ -283,7 +278,7 @@ class Exchange:
         reported, counted = self._usage()
         if finished:
             outcome = Outcome.FINISHED
-        elif self._gone and self._target is not None:
+        elif self._gone and self._attempts.sent:
             outcome = Outcome.CLIENT_GONE
         elif self._relay.delivered and counted.output:
             outcome = Outcome.FAILED_MIDWAY
@@ -320,7 +315,9 @@ class Exchange:
             for kind, name in self._bridge.unknown.names() if self._bridge else ():
                 gateway.observer.unknown(kind, name)
             code = failure.code.name if failure else None
-            gateway.observer.exchange_ended(settlement, status, code, self._waits(settlement))
+            attempts = self._attempts.made
+            waits = self._waits(settlement)
+            gateway.observer.exchange_ended(settlement, status, code, waits, attempts)
         return settled.amount if settled else None
 
     def _waits(self, settlement: Settlement) -> Waits:
@@ -385,6 +382,8 @@ class Exchange:
         head = []
         if self._target is not None:
             head.append(("x-tollbridge-upstream", self._target.upstream))
+        if self._attempts.made > 1:
+            head.append(("x-tollbridge-attempts", str(self._attempts.made)))
         if self._bridge is not None and self._bridge.dropped:
             head.append(("x-tollbridge-dropped", ", ".join(self._bridge.dropped)))
         asked = self._ask.max_tokens

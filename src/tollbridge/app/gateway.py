@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tollbridge.app.attempts import Routing
 from tollbridge.app.directory import Directory
 from tollbridge.app.ports import (
     AccountStore,
@@ -45,3 +46,4 @@ class Gateway:
     """By model, where its entry names a file."""
     scoreboard: Scoreboard | None = None
     """None: nobody may ask."""
+    routing: Routing = field(default_factory=Routing)

@@ -22,13 +22,18 @@ class Observer(Protocol):
     """Told of every exchange's end, for logs and metrics. Never raises."""
 
     def exchange_ended(
-        self, settlement: Settlement, status: int, error: str | None, waits: Waits
+        self,
+        settlement: Settlement,
+        status: int,
+        error: str | None,
+        waits: Waits,
+        attempts: int,
     ) -> None:
-        """One call for each exchange that was admitted."""
+        """One call for each exchange that was admitted; `attempts` were sent to upstreams."""
 
-    def attempt_ended(self, upstream: str, error: str | None) -> None:
+    def attempt_ended(self, request_id: str, upstream: str, error: GatewayError | None) -> None:
         """One call for each attempt at an upstream that came to an end of its own: it answered, or
-        failed with the code `error`. An attempt whose client went away is not one.
+        failed, whether or not another one followed. One whose client went away is not told.
         """
 
     def request_refused(self, request_id: str, protocol: str, error: GatewayError) -> None:

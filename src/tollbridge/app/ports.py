@@ -257,6 +257,13 @@ class UpstreamTimeoutError(UpstreamError):
     """A deadline passed: connect, first byte or idle."""
 
 
+class UpstreamBusyError(UpstreamError):
+    """Every connection that may be open to the upstream is in use: it is not to blame."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, sent=False)
+
+
 class UpstreamReply(Protocol):
     """An answer whose head has arrived and whose body is still coming."""
 
@@ -300,6 +307,7 @@ class Upstream(Protocol):
         Raises:
             UpstreamError: it could not be reached or broke off.
             UpstreamTimeoutError: no connection or no head within the deadline.
+            UpstreamBusyError: no connection became free within the deadline.
         """
 
     async def close(self) -> None:

@@ -5,7 +5,13 @@ import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from tollbridge.app.ports import Client, UpstreamError, UpstreamReply, UpstreamTimeoutError
+from tollbridge.app.ports import (
+    Client,
+    UpstreamBusyError,
+    UpstreamError,
+    UpstreamReply,
+    UpstreamTimeoutError,
+)
 from tollbridge.app.pulse import Pulse
 from tollbridge.config import Protocol
 from tollbridge.errors import ErrorCode, GatewayError
@@ -213,6 +219,14 @@ def _too_large(bytes_max: int) -> GatewayError:
 
 
 def _broken(error: UpstreamError) -> GatewayError:
+    if isinstance(error, UpstreamBusyError):
+        return GatewayError(
+            ErrorCode.UPSTREAM_BUSY, f"The model's server is busy: {error}.", retry_after_s=1
+        )
+    if not error.sent:
+        return GatewayError(
+            ErrorCode.UPSTREAM_UNREACHABLE, f"The model's server was not reached: {error}."
+        )
     if isinstance(error, UpstreamTimeoutError):
         return GatewayError(ErrorCode.UPSTREAM_TIMEOUT, f"The model's server {error}.")
     return GatewayError(ErrorCode.UPSTREAM_FAILED, f"The model's server failed: {error}.")

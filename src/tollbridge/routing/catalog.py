@@ -1,9 +1,16 @@
 """Which models there are, and which upstreams serve each of them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from tollbridge.config import DEMO_UPSTREAM, Config, DialectOverrides, Protocol, SystemMessages
+from tollbridge.config import (
+    DEMO_UPSTREAM,
+    Config,
+    DialectOverrides,
+    Protocol,
+    SystemMessages,
+    TargetConfig,
+)
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.units import Tokens
 
@@ -27,6 +34,10 @@ class Target(NamedTuple):
     """The refusal that this target answered with, and that a second attempt at it avoids."""
     overrides: DialectOverrides | None = None
     """What this server does otherwise than its dialect."""
+    rank: int = 0
+    """Lower ones are tried first; targets of one rank share the requests."""
+    weight: float = 1.0
+    """Of those requests, in proportion to the others of its rank."""
 
 
 class Model(NamedTuple):
@@ -35,8 +46,13 @@ class Model(NamedTuple):
     name: str
     display_name: str
     targets: tuple[Target, ...]
+    """By rank."""
     context_window: Tokens
     output_limit: Tokens
+    shares: bool = False
+    """Whether targets of one rank share the requests."""
+    affinity: bool = True
+    """Whether a session keeps to one of them."""
 
 
 class Catalog:
@@ -51,7 +67,7 @@ class Catalog:
         models = {}
         for name, model in config.models.items():
             targets = []
-            for target in model.targets:
+            for rank, target in _ranked(model.targets):
                 upstream = config.upstreams.get(target.upstream)
                 targets.append(
                     Target(
@@ -61,6 +77,8 @@ class Catalog:
                         upstream.dialect if upstream else DEMO_UPSTREAM,
                         model.system_messages,
                         overrides=upstream.dialect_overrides if upstream else None,
+                        rank=rank,
+                        weight=target.weight or 1.0,
                     )
                 )
             models[name] = Model(
@@ -69,6 +87,8 @@ class Catalog:
                 tuple(targets),
                 Tokens(model.context_window),
                 Tokens(model.output_limit),
+                shares=len({target.rank for target in targets}) < len(targets),
+                affinity=model.affinity,
             )
         return cls(models)
 
@@ -114,3 +134,14 @@ class Catalog:
     def _on(self, models_on: frozenset[str]) -> str:
         names = [name for name in self._models if name in models_on]
         return "switched on here: " + ", ".join(names) if names else "no model is switched on here"
+
+
+def _ranked(targets: Sequence[TargetConfig]) -> Iterator[tuple[int, TargetConfig]]:
+    """By priority, then in the order of the file; neighbours with a weight have one rank."""
+    rank, before = 0, None
+    for target in sorted(targets, key=lambda target: target.priority):
+        if before is not None:
+            weighted = before.weight is not None and target.weight is not None
+            rank += not (weighted and before.priority == target.priority)
+        yield rank, target
+        before = target

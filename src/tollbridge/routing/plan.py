@@ -1,33 +1,83 @@
-"""What to try, and what to try next: decided here, acted on by the exchange.
+"""What to try, and what to try next: decided here, acted on by `app.attempts`.
 
-A plan is a generator: it yields a target and is sent the error of the attempt; it ends when there
-is nothing left to try. It is never asked again once a byte has gone to the client.
+A plan is a generator: it yields an attempt and is sent how that failed; it ends when there is
+nothing left to try. It is never asked again once a byte has gone to the client. First every target
+has its turn, without waiting. Then, for a few seconds, those that may do better in a moment are
+tried again.
 """
 
 from collections.abc import Generator, Sequence
+from typing import NamedTuple
 
-from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.errors import GatewayError
 from tollbridge.routing.catalog import Target
+from tollbridge.routing.classes import REACTIONS, Again
+from tollbridge.routing.health import Attempt, Health
+from tollbridge.units import Millis
 
-NOT_ELSEWHERE = frozenset(
-    {ErrorCode.UPSTREAM_REFUSED, ErrorCode.CONTEXT_OVERFLOW, ErrorCode.BODY_TOO_LARGE}
-)
-"""Failures that are about the request itself: another upstream would say the same."""
+ATTEMPTS_MAX = 6
+"""In all, however many targets there are."""
+RETRIES_MAX = 2
+"""Of them at a target that has failed before; none if the client repeats requests by itself."""
+BACKOFF_MS = 250
+BACKOFF_MS_MAX = 2_000
+"""The first and the longest wait before a retry; the jitter takes anything from nothing to it."""
+WAIT_MS_MAX = 4_000
+"""All waits of one request together. A longer `retry-after` is told to the client instead."""
+SPREAD_MS = 250
+"""Added by the jitter to a wait that the target asked for, so that not all come back at once."""
 
-AVOIDABLE = frozenset({ErrorCode.SCHEMA_REFUSED, ErrorCode.THINKING_LOST})
-"""Refusals whose cause can be taken out of the request, for a second attempt at the same target."""
 
-Plan = Generator[Target, GatewayError, None]
+class Failed(NamedTuple):
+    """How an attempt ended. `jitter` is drawn evenly from [0, 1)."""
+
+    error: GatewayError
+    begun: bool
+    """The target had answered with a good head."""
+    now: Millis
+    jitter: float
 
 
-def plan(targets: Sequence[Target]) -> Plan:
-    """Each target once, in order, until one answers or refuses the request as such.
+Plan = Generator[Attempt, Failed, None]
 
-    A target whose refusal can be avoided is tried once more.
-    """
-    for target in targets:
-        error = yield target
-        if error.code in AVOIDABLE:
-            error = yield target._replace(avoid=error.code)
-        if error.code in NOT_ELSEWHERE:
+
+def plan(targets: Sequence[Target], health: Health, retries: int, now: Millis) -> Plan:
+    """Attempts at targets in the order of preference, as their health and each failure allow."""
+    untried = list(targets)
+    again: list[Target] = []
+    amended: Target | None = None
+    retried, left_ms, jitter = 0, WAIT_MS_MAX, 0.0
+    for _ in range(ATTEMPTS_MAX):
+        wait_ms = 0
+        if amended is not None:
+            target = amended
+        elif untried:
+            target = health.best(untried, now)
+            untried.remove(target)
+        elif again and retried < retries:
+            waits = [_wait_ms(target, health, retried, now, jitter) for target in again]
+            wait_ms = min(waits)
+            if wait_ms > left_ms:
+                return
+            target = again.pop(waits.index(wait_ms))
+            retried, left_ms = retried + 1, left_ms - wait_ms
+        else:
             return
+        failed = yield health.begin(target, now, wait_ms)
+        now, jitter = failed.now, failed.jitter
+        reaction = REACTIONS[failed.error.code]
+        if not reaction.elsewhere:
+            return
+        amended = None
+        if reaction.again is Again.AMENDED and target.avoid is None:
+            amended = target._replace(avoid=failed.error.code)
+        elif reaction.again is Again.YES or (reaction.again is Again.UNBEGUN and not failed.begun):
+            again.append(target)
+        # One that has been taken out is no place to wait for: every request would come back to it.
+        again = [target for target in again if not health.is_ejected(target)]
+
+
+def _wait_ms(target: Target, health: Health, retried: int, now: Millis, jitter: float) -> int:
+    if parked_ms := health.parked_ms(target, now):
+        return parked_ms + int(jitter * SPREAD_MS)
+    return int(jitter * min(BACKOFF_MS << retried, BACKOFF_MS_MAX))

@@ -31,7 +31,12 @@ class LogObserver:
         self._clock = clock
 
     def exchange_ended(
-        self, settlement: Settlement, status: int, error: str | None, waits: Waits
+        self,
+        settlement: Settlement,
+        status: int,
+        error: str | None,
+        waits: Waits,
+        attempts: int,
     ) -> None:
         """The end of an admitted exchange."""
         usage = settlement.usage
@@ -44,6 +49,7 @@ class LogObserver:
                 "key": settlement.key_id,
                 "model": settlement.model,
                 "upstream": settlement.upstream,
+                "attempts": attempts,
                 "protocol": settlement.client_protocol,
                 "stream": settlement.stream,
                 "status": status,
@@ -60,8 +66,19 @@ class LogObserver:
             }
         )
 
-    def attempt_ended(self, upstream: str, error: str | None) -> None:
-        """The line of the exchange names the last upstream and its error; metrics count all."""
+    def attempt_ended(self, request_id: str, upstream: str, error: GatewayError | None) -> None:
+        """An attempt; only one that failed is worth a line."""
+        if error is None:
+            return
+        self._line(
+            {
+                "at": self._clock(),
+                "event": "attempt",
+                "request_id": request_id,
+                "upstream": upstream,
+                "error": error.code.name,
+            }
+        )
 
     def request_refused(self, request_id: str, protocol: str, error: GatewayError) -> None:
         """A request that was refused before it was admitted."""

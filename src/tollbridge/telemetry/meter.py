@@ -99,7 +99,12 @@ class Meter:
         self._upstreams = upstreams
 
     def exchange_ended(
-        self, settlement: Settlement, status: int, error: str | None, waits: Waits
+        self,
+        settlement: Settlement,
+        status: int,
+        error: str | None,
+        waits: Waits,
+        attempts: int,  # noqa: ARG002 - counted one by one
     ) -> None:
         """The end of an admitted exchange."""
         figures, protocol = self.figures, settlement.client_protocol
@@ -119,11 +124,10 @@ class Meter:
         self._time("ledger", waits.admit_ms, "admit")
         self._time("ledger", waits.settle_ms, "settle")
 
-    def attempt_ended(self, upstream: str, error: str | None) -> None:
+    def attempt_ended(self, request_id: str, upstream: str, error: GatewayError | None) -> None:  # noqa: ARG002
         """One attempt at an upstream."""
-        self.figures[
-            "attempts", upstream if upstream in self._upstreams else OTHER, error or ""
-        ] += 1
+        name = upstream if upstream in self._upstreams else OTHER
+        self.figures["attempts", name, error.code.name if error else ""] += 1
 
     def request_refused(self, request_id: str, protocol: str, error: GatewayError) -> None:  # noqa: ARG002
         """A request that was refused before it was admitted."""

@@ -14,16 +14,21 @@ class Observers:
         self._observers: Sequence[Observer] = observers
 
     def exchange_ended(
-        self, settlement: Settlement, status: int, error: str | None, waits: Waits
+        self,
+        settlement: Settlement,
+        status: int,
+        error: str | None,
+        waits: Waits,
+        attempts: int,
     ) -> None:
         """The end of an admitted exchange."""
         for observer in self._observers:
-            observer.exchange_ended(settlement, status, error, waits)
+            observer.exchange_ended(settlement, status, error, waits, attempts)
 
-    def attempt_ended(self, upstream: str, error: str | None) -> None:
+    def attempt_ended(self, request_id: str, upstream: str, error: GatewayError | None) -> None:
         """One attempt at an upstream."""
         for observer in self._observers:
-            observer.attempt_ended(upstream, error)
+            observer.attempt_ended(request_id, upstream, error)
 
     def request_refused(self, request_id: str, protocol: str, error: GatewayError) -> None:
         """A request that was refused before it was admitted."""

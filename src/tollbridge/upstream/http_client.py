@@ -4,7 +4,12 @@ import asyncio
 import ssl
 from collections.abc import Mapping
 
-from tollbridge.app.ports import UpstreamError, UpstreamRequest, UpstreamTimeoutError
+from tollbridge.app.ports import (
+    UpstreamBusyError,
+    UpstreamError,
+    UpstreamRequest,
+    UpstreamTimeoutError,
+)
 from tollbridge.config import UpstreamConfig
 from tollbridge.upstream.connection import Connection, Reply
 from tollbridge.upstream.dial import PROXY_REFUSES_US, Dialer
@@ -113,6 +118,7 @@ class HttpUpstream:
         Raises:
             UpstreamError: it could not be reached or broke off.
             UpstreamTimeoutError: no connection or no head within the deadline.
+            UpstreamBusyError: no connection became free within the deadline.
             ValueError: a header cannot be sent.
         """
         head = encode_head(request, self._prefix, self._static, self._target)
@@ -184,8 +190,8 @@ class HttpUpstream:
 
     def _give_up(self, waiter: asyncio.Future[Connection | None]) -> None:
         if not waiter.done():
-            patience = f"{self._connect_timeout_s:g} s waiting for a free connection"
-            waiter.set_exception(UpstreamTimeoutError(f"timed out after {patience}", sent=False))
+            patience = f"no connection became free within {self._connect_timeout_s:g} s"
+            waiter.set_exception(UpstreamBusyError(patience))
 
     async def _open(self) -> Connection:
         """Connect, in a place that is reserved; closing the connection gives it back."""

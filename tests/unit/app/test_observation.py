@@ -18,7 +18,7 @@ async def test_each_attempt_is_told_once(world):
     world.servers["one"].answers = [overloaded]
     world.servers["two"].answers = [answer("Hello")]
     await world.ask(messages_body())
-    assert world.observer.attempts == [("one", "UPSTREAM_OVERLOADED"), ("two", None)]
+    assert world.observer.tried == [("one", "UPSTREAM_OVERLOADED"), ("two", None)]
 
 
 @in_world()
@@ -26,7 +26,7 @@ async def test_what_no_upstream_was_asked_is_no_attempt(world):
     body = chat_body(model="m", n=2, stream=False)
     _, error = await world.ask(body, "chat")
     assert error.code is ErrorCode.FIELD_UNSUPPORTED
-    assert world.observer.attempts == []
+    assert world.observer.tried == []
 
 
 @in_world()

@@ -37,8 +37,9 @@ def test_a_model_with_its_targets():
     model = CATALOG.resolve("cloudbase", "org/big", ON)
     assert model.targets == (
         Target("lab", "served", "chat", "vllm"),
-        Target("demo", "org/big", "messages", "demo"),
+        Target("demo", "org/big", "messages", "demo", rank=1),
     )
+    assert not model.shares
     assert (model.display_name, model.context_window, model.output_limit) == ("Big", 1000, 100)
 
 
@@ -86,3 +87,31 @@ def test_a_model_that_is_off():
 )
 def test_errors_do_not_repeat_long_names(group, name):
     assert len(refusal(group, name).message) < NAME_CHARS_MAX + 200
+
+
+@pytest.mark.parametrize(
+    ("targets", "expected"),
+    [
+        ("{model = 'a'}, {model = 'b'}", "a0 b1"),
+        ("{model = 'a', weight = 3}, {model = 'b', weight = 1}", "a0 b0"),
+        ("{model = 'a', weight = 3}, {model = 'b', weight = 1}, {model = 'c'}", "a0 b0 c1"),
+        ("{model = 'a'}, {model = 'b', weight = 1}, {model = 'c', weight = 1}", "a0 b1 c1"),
+        ("{model = 'a', weight = 1}, {model = 'b'}, {model = 'c', weight = 1}", "a0 b1 c2"),
+        ("{model = 'a', priority = 2}, {model = 'b', priority = 1}, {model = 'c'}", "c0 b1 a2"),
+        ("{model = 'a', weight = 1}, {model = 'b', weight = 1, priority = 1}", "a0 b1"),
+    ],
+    ids=range(7),
+)
+def test_ranks(targets, expected):
+    text = f"[models.m]\ntargets = [{targets}]".replace("{", "{upstream = 'demo', ")
+    (model,) = Catalog.of(parse_config(text, {}))
+    assert " ".join(f"{target.model}{target.rank}" for target in model.targets) == expected
+    assert model.shares == (len(set(expected[1::3])) < len(model.targets))
+
+
+def test_weights_and_affinity():
+    text = "targets = [{upstream = 'demo', weight = 2.5}, {upstream = 'demo', model = 'b'}]"
+    (model,) = Catalog.of(parse_config(f"[models.m]\n{text}\naffinity = false", {}))
+    assert [target.weight for target in model.targets] == [2.5, 1.0]
+    assert not model.affinity
+    assert CATALOG.resolve("cloudbase", "org/big", ON).affinity

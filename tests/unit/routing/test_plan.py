@@ -1,43 +1,213 @@
-"""What is tried next, and what is not."""
+"""What is tried next, after which wait, and what is not."""
 
 import pytest
 
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.routing.catalog import Target
-from tollbridge.routing.plan import AVOIDABLE, NOT_ELSEWHERE, plan
+from tollbridge.routing.classes import REACTIONS, Again
+from tollbridge.routing.health import EJECTION_MS, STREAK_MAX, Health
+from tollbridge.routing.plan import (
+    ATTEMPTS_MAX,
+    BACKOFF_MS,
+    BACKOFF_MS_MAX,
+    RETRIES_MAX,
+    SPREAD_MS,
+    WAIT_MS_MAX,
+    Failed,
+    plan,
+)
+from tollbridge.units import Millis
 
 ONE = Target("one", "m", "messages", "generic")
-TWO = Target("two", "m", "chat", "vllm")
+TWO = Target("two", "m", "chat", "vllm", rank=1)
+THREE = Target("three", "m", "chat", "vllm", rank=2)
+NOW = Millis(1_000_000)
+HALF = 0.5
 
 
-def test_each_target_once_and_in_order():
-    attempts = plan([ONE, TWO])
-    assert next(attempts) is ONE
-    assert attempts.send(GatewayError(ErrorCode.UPSTREAM_OVERLOADED, "busy")) is TWO
-    with pytest.raises(StopIteration):
-        attempts.send(GatewayError(ErrorCode.UPSTREAM_OVERLOADED, "busy"))
+def error(code: ErrorCode, retry_after_s: int | None = None) -> GatewayError:
+    return GatewayError(code, "no", retry_after_s=retry_after_s)
 
 
-@pytest.mark.parametrize("code", sorted(AVOIDABLE, key=lambda code: code.name))
-def test_a_refusal_that_can_be_avoided_is_met_once(code):
-    attempts = plan([ONE, TWO])
-    next(attempts)
-    assert attempts.send(GatewayError(code, "no")) == ONE._replace(avoid=code)
-    assert attempts.send(GatewayError(code, "no")) is TWO
+class Play:
+    """A plan, and a world in which only waiting takes time."""
+
+    def __init__(self, *targets, retries=RETRIES_MAX, health=None, jitter=HALF):
+        self.health = Health() if health is None else health
+        self.now = NOW
+        self.jitter = jitter
+        self.waits = []
+        self.tried = []
+        self.attempts = plan(targets, self.health, retries, self.now)
+        self._take(next(self.attempts))
+
+    def fail(self, code, retry_after_s=None, *, begun=False):
+        """Returns False at the end."""
+        failure = error(code, retry_after_s)
+        self.health.failed(self.attempt, failure, self.now)
+        try:
+            self._take(self.attempts.send(Failed(failure, begun, self.now, self.jitter)))
+        except StopIteration:
+            return False
+        return True
+
+    def fail_always(self, code, retry_after_s=None, *, begun=False):
+        while self.fail(code, retry_after_s, begun=begun):
+            pass
+        return [target.upstream for target in self.tried]
+
+    def _take(self, attempt):
+        assert attempt.began_at == self.now + attempt.wait_ms
+        self.now = attempt.began_at
+        self.attempt = attempt
+        self.tried.append(attempt.target)
+        self.waits.append(attempt.wait_ms)
 
 
-@pytest.mark.parametrize("code", sorted(set(ErrorCode) - AVOIDABLE, key=lambda code: code.name))
-def test_only_what_is_about_the_request_ends_the_plan(code):
-    attempts = plan([ONE, TWO])
-    next(attempts)
-    if code in NOT_ELSEWHERE:
-        with pytest.raises(StopIteration):
-            attempts.send(GatewayError(code, "no"))
-    else:
-        assert attempts.send(GatewayError(code, "no")) is TWO
+# One row of the table after the other.
 
 
-def test_refusals_about_the_request():
-    assert {
-        ErrorCode.UPSTREAM_REFUSED, ErrorCode.CONTEXT_OVERFLOW, ErrorCode.BODY_TOO_LARGE,
-    } == NOT_ELSEWHERE  # fmt: skip
+@pytest.mark.parametrize("code", ErrorCode, ids=lambda code: code.name)
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_failure_of_each_class_with_one_target(code, begun):
+    again = {
+        Again.NO: 0,
+        Again.UNBEGUN: 0 if begun else RETRIES_MAX,
+        Again.YES: RETRIES_MAX,
+        Again.AMENDED: 1,
+    }[REACTIONS[code].again]
+    play = Play(ONE)
+    assert play.fail_always(code, begun=begun) == ["one"] * (1 + again)
+
+
+@pytest.mark.parametrize("code", ErrorCode, ids=lambda code: code.name)
+def test_a_failure_of_each_class_with_two_targets(code):
+    play = Play(ONE, TWO, retries=0)
+    expected = ["one", "two"] if REACTIONS[code].elsewhere else ["one"]
+    if REACTIONS[code].again is Again.AMENDED:
+        expected = ["one", "one", "two", "two"]
+    assert play.fail_always(code) == expected
+    assert play.waits == [0] * len(expected), "nobody waits to try another target"
+
+
+@pytest.mark.parametrize(
+    "code", [code for code in ErrorCode if REACTIONS[code].again is Again.AMENDED]
+)
+def test_the_cause_of_a_refusal_is_taken_out_once(code):
+    play = Play(ONE, TWO)
+    assert play.fail(code)
+    assert play.attempt.target == ONE._replace(avoid=code)
+    assert play.fail(code)
+    assert play.attempt.target == TWO
+
+
+def test_an_amended_request_stays_so_when_it_is_sent_again():
+    play = Play(ONE)
+    play.fail(ErrorCode.SCHEMA_REFUSED)
+    play.fail(ErrorCode.UPSTREAM_OVERLOADED)
+    assert play.attempt.target.avoid is ErrorCode.SCHEMA_REFUSED
+
+
+# Retries.
+
+
+def test_others_first_then_again_in_the_order_of_preference():
+    play = Play(ONE, TWO)
+    assert play.fail_always(ErrorCode.UPSTREAM_FAILED) == ["one", "two", "one", "two"]
+    assert play.waits[:2] == [0, 0]
+    assert play.waits[2:] == [BACKOFF_MS // 2, BACKOFF_MS]
+
+
+def test_only_those_are_tried_again_that_may_do_better():
+    play = Play(ONE, TWO)
+    play.fail(ErrorCode.UPSTREAM_QUOTA)
+    assert play.fail_always(ErrorCode.UPSTREAM_OVERLOADED) == ["one", "two", "two", "two"]
+
+
+@pytest.mark.parametrize("jitter", [0.0, 0.999])
+def test_the_jitter_is_full(jitter):
+    play = Play(ONE, jitter=jitter)
+    play.fail(ErrorCode.UPSTREAM_UNREACHABLE)
+    assert play.waits == [0, int(jitter * BACKOFF_MS)]
+
+
+def test_a_client_that_tries_again_by_itself_is_not_multiplied():
+    assert Play(ONE, retries=0).fail_always(ErrorCode.UPSTREAM_OVERLOADED) == ["one"]
+
+
+def test_the_wait_that_the_target_asks_for():
+    play = Play(ONE)
+    play.fail(ErrorCode.UPSTREAM_RATE_LIMITED, 2)
+    assert play.waits == [0, 2_000 + SPREAD_MS // 2]
+    assert not play.fail(ErrorCode.UPSTREAM_RATE_LIMITED, 2), "the patience is used up"
+
+
+def test_a_wait_beyond_all_patience_is_left_to_the_client():
+    assert not Play(ONE).fail(ErrorCode.UPSTREAM_OVERLOADED, WAIT_MS_MAX // 1_000 + 1)
+
+
+def test_who_can_be_tried_sooner_is():
+    play = Play(ONE, TWO)
+    play.fail(ErrorCode.UPSTREAM_RATE_LIMITED, 3)
+    play.fail(ErrorCode.UPSTREAM_FAILED)
+    assert play.attempt.target == TWO
+    assert play.attempt.wait_ms <= BACKOFF_MS
+
+
+def test_all_waits_are_bounded():
+    targets = [ONE._replace(upstream=f"up{n}") for n in range(3)]
+    for retry_after_s in (None, 1, 2):
+        play = Play(*targets, retries=10, jitter=0.999)
+        play.fail_always(ErrorCode.UPSTREAM_OVERLOADED, retry_after_s)
+        assert sum(play.waits) <= WAIT_MS_MAX
+        assert max(play.waits) <= max(BACKOFF_MS_MAX, 1_000 * (retry_after_s or 0) + SPREAD_MS)
+
+
+def test_all_attempts_are_bounded():
+    targets = [ONE._replace(upstream=f"up{n}") for n in range(20)]
+    assert len(Play(*targets).fail_always(ErrorCode.UPSTREAM_FAILED)) == ATTEMPTS_MAX
+    assert len(Play(*targets).fail_always(ErrorCode.SCHEMA_REFUSED)) == ATTEMPTS_MAX
+
+
+# Health.
+
+
+def ejected(*targets):
+    health = Health()
+    for target in targets:
+        for _ in range(STREAK_MAX):
+            health.failed(health.begin(target, NOW), error(ErrorCode.UPSTREAM_UNREACHABLE), NOW)
+    return health
+
+
+def test_a_target_that_is_out_comes_last():
+    play = Play(ONE, TWO, THREE, health=ejected(ONE, TWO))
+    assert play.attempt.target == THREE
+    assert play.fail_always(ErrorCode.UPSTREAM_TIMEOUT) == ["three", "one", "two"]
+
+
+def test_nobody_is_refused_because_all_are_out():
+    play = Play(ONE, TWO, health=ejected(ONE, TWO))
+    assert play.attempt.target == ONE
+    assert not play.attempt.probe
+    assert play.fail_always(ErrorCode.UPSTREAM_UNREACHABLE) == ["one", "two"], "and nobody waits"
+
+
+def test_the_failure_that_takes_a_target_out_is_not_followed_by_a_wait():
+    health = Health()
+    for _ in range(STREAK_MAX - 1):
+        health.failed(health.begin(ONE, NOW), error(ErrorCode.UPSTREAM_UNREACHABLE), NOW)
+    assert not Play(ONE, health=health).fail(ErrorCode.UPSTREAM_UNREACHABLE)
+
+
+def test_one_request_is_the_probe_and_falls_back_like_any_other():
+    health = ejected(ONE)
+    assert Play(ONE, TWO, health=health).attempt.target == TWO
+    later = Millis(NOW + EJECTION_MS)
+    first, second = (plan([ONE, TWO], health, 0, later) for _ in range(2))
+    probe = next(first)
+    assert (probe.target, probe.probe) == (ONE, True)
+    assert next(second).target == TWO
+    failure = error(ErrorCode.UPSTREAM_UNREACHABLE)
+    health.failed(probe, failure, later)
+    assert first.send(Failed(failure, False, later, HALF)).target == TWO

@@ -27,8 +27,8 @@ class Read:
 
 def test_counters_and_the_gauge():
     meter = Meter({"模型"}, {"demo"})
-    meter.exchange_ended(SETTLEMENT, 200, None, Waits())
-    meter.attempt_ended("demo", None)
+    meter.exchange_ended(SETTLEMENT, 200, None, Waits(), 1)
+    meter.attempt_ended("req_1", "demo", None)
     read = Read(meter.figures, 7)
     assert read("tollbridge_requests_total", "messages", "模型", "true", "finished", "200", "") == 1
     assert read("tollbridge_tokens_total", "模型", "output") == 4
@@ -41,7 +41,7 @@ def test_counters_and_the_gauge():
 def test_a_histogram_is_cumulative_and_in_seconds():
     meter = Meter({"模型"}, {"demo"})
     for span_ms in (3, 40, 400_000):
-        meter.exchange_ended(SETTLEMENT, 200, None, Waits(first_event_ms=span_ms))
+        meter.exchange_ended(SETTLEMENT, 200, None, Waits(first_event_ms=span_ms), 1)
     read = Read(meter.figures)
     name, labels = "tollbridge_first_event_seconds", ("messages", "模型")
     assert [

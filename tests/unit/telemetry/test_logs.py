@@ -36,13 +36,24 @@ def observed() -> tuple[LogObserver, io.StringIO]:
 
 def test_one_line_for_an_exchange():
     observer, stream = observed()
-    observer.exchange_ended(SETTLEMENT, 200, None, Waits(first_event_ms=120))
+    observer.exchange_ended(SETTLEMENT, 200, None, Waits(first_event_ms=120), 2)
     (line,) = stream.getvalue().splitlines()
     assert json.loads(line) == {
         "at": 1250, "event": "exchange", "request_id": "req_1", "env": "env", "key": "key_1",
-        "model": "模型", "upstream": "demo", "protocol": "messages", "stream": True, "status": 200,
-        "error": None, "outcome": "finished", "ms": 250, "first_event_ms": 120, "input": 1, "cache_read": 2,
+        "model": "模型", "upstream": "demo", "attempts": 2, "protocol": "messages", "stream": True,
+        "status": 200, "error": None, "outcome": "finished", "ms": 250, "first_event_ms": 120,
+        "input": 1, "cache_read": 2,
         "cache_write": 3, "output": 4, "charge": 5, "provenance": "reported",
+    }  # fmt: skip
+
+
+def test_a_line_for_an_attempt_that_failed():
+    observer, stream = observed()
+    error = GatewayError(ErrorCode.UPSTREAM_OVERLOADED, "said by somebody")
+    observer.attempt_ended("req_1", "lab", error)
+    assert json.loads(stream.getvalue()) == {
+        "at": 7, "event": "attempt", "request_id": "req_1", "upstream": "lab",
+        "error": "UPSTREAM_OVERLOADED",
     }  # fmt: skip
 
 
@@ -77,7 +88,7 @@ def test_a_log_that_cannot_be_written_stops_no_exchange(failure: Exception):
             raise failure
 
     LogObserver(Broken(), lambda: Millis(7)).exchange_ended(
-        SETTLEMENT, 200, None, Waits(first_event_ms=120)
+        SETTLEMENT, 200, None, Waits(first_event_ms=120), 1
     )
 
 

@@ -15,7 +15,7 @@ def meter() -> Meter:
 
 def test_an_exchange():
     counting = meter()
-    counting.exchange_ended(SETTLEMENT, 200, None, Waits(3, 0, 40))
+    counting.exchange_ended(SETTLEMENT, 200, None, Waits(3, 0, 40), 1)
     figures = counting.figures
     assert figures["requests", "messages", "模型", "true", "finished", "200", ""] == 1
     assert [
@@ -29,7 +29,7 @@ def test_an_exchange():
 
 def test_an_answer_without_events_has_no_first_one():
     counting = meter()
-    counting.exchange_ended(SETTLEMENT, 502, "UPSTREAM_FAILED", Waits())
+    counting.exchange_ended(SETTLEMENT, 502, "UPSTREAM_FAILED", Waits(), 1)
     assert not [row for row in counting.figures if row[0] == "first_event"]
     assert (
         counting.figures[
@@ -44,15 +44,15 @@ def test_an_answer_without_events_has_no_first_one():
 )
 def test_a_bucket_holds_what_is_not_above_its_bound(span_ms: int, bucket: int):
     counting = meter()
-    counting.exchange_ended(SETTLEMENT, 200, None, Waits(first_event_ms=span_ms))
+    counting.exchange_ended(SETTLEMENT, 200, None, Waits(first_event_ms=span_ms), 1)
     assert counting.figures["first_event", "messages", "模型", str(bucket)] == 1
 
 
 def test_labels_are_the_operators_words_only():
     counting = Meter({"known"}, {"known"})
-    counting.exchange_ended(SETTLEMENT, 200, None, Waits())
-    counting.attempt_ended("https://somebody.example", None)
-    counting.attempt_ended("known", "UPSTREAM_TIMEOUT")
+    counting.exchange_ended(SETTLEMENT, 200, None, Waits(), 1)
+    counting.attempt_ended("req_1", "https://somebody.example", None)
+    counting.attempt_ended("req_1", "known", GatewayError(ErrorCode.UPSTREAM_TIMEOUT, "no"))
     counting.unknown("messages request field", "secret of a client")
     counting.request_refused("req_1", "chat", GatewayError(ErrorCode.FIELD_INVALID, "a secret"))
     counting.trouble("what", ValueError("a secret"))
@@ -68,8 +68,8 @@ def test_labels_are_the_operators_words_only():
 
 def test_every_row_fits_its_family():
     counting = meter()
-    counting.exchange_ended(SETTLEMENT, 200, None, Waits(first_event_ms=1))
-    counting.attempt_ended("demo", None)
+    counting.exchange_ended(SETTLEMENT, 200, None, Waits(first_event_ms=1), 1)
+    counting.attempt_ended("req_1", "demo", None)
     for word, *labels in counting.figures:
         family = FAMILIES[word]
         assert len(labels) == len(family.labels) + bool(family.bounds_ms), word
@@ -79,7 +79,7 @@ def test_an_exchange_costs_microseconds():
     counting, waits, rounds = meter(), Waits(1, 1, 1), 2_000
     started = time.process_time()
     for _ in range(rounds):
-        counting.exchange_ended(SETTLEMENT, 200, None, waits)
+        counting.exchange_ended(SETTLEMENT, 200, None, waits, 1)
     spent = (time.process_time() - started) / rounds
     # About 15 increments; the bound is for a busy machine.
     assert spent < 50e-6, f"{spent * 1e6:.1f} us for one exchange"

@@ -21,9 +21,9 @@ from tests.unit.upstream.loopback import (
 
 from tollbridge.app.ports import (
     Upstream,
+    UpstreamBusyError,
     UpstreamReply,
     UpstreamRequest,
-    UpstreamTimeoutError,
 )
 from tollbridge.config import UpstreamConfig
 from tollbridge.upstream import http_client
@@ -218,7 +218,7 @@ def test_waiting_for_a_free_connection_has_an_end(run: Run) -> None:
         ):
             reply = await upstream.send(GET)
             with pytest.raises(
-                UpstreamTimeoutError, match=r"0\.02 s waiting for a free connection"
+                UpstreamBusyError, match=r"no connection became free within 0\.02 s"
             ) as caught:
                 await upstream.send(GET)
             assert not caught.value.sent

@@ -1,0 +1,181 @@
+"""The attempts of one request: the plan says which, here they are made and judged.
+
+What the attempts of all requests share, the health of targets and the places at upstreams, is this
+worker's own: workers do not ask each other.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from tollbridge.app.ports import Clock, Entropy, Observer
+from tollbridge.app.turnstile import Turnstile
+from tollbridge.config import Config
+from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.routing.affinity import affinity_key
+from tollbridge.routing.catalog import Model
+from tollbridge.routing.classes import REACTIONS
+from tollbridge.routing.health import Attempt, Health, TargetHealth
+from tollbridge.routing.order import order
+from tollbridge.routing.plan import RETRIES_MAX, Failed, plan
+from tollbridge.units import Millis
+
+RETRY_COUNT_HEADER = "x-stainless-retry-count"
+"""The SDKs of both vendors say how often they have sent a request before."""
+
+
+class Places(NamedTuple):
+    """How busy an upstream with a limit is, for metrics."""
+
+    upstream: str
+    inside: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """What one worker knows of its upstreams."""
+
+    health: Health = field(default_factory=Health)
+    turnstiles: Mapping[str, Turnstile] = field(default_factory=dict)
+    """Of the upstreams that have a limit."""
+
+    @classmethod
+    def of(cls, config: Config) -> "Routing":
+        """With the limits of a checked configuration."""
+        turnstiles = {
+            name: Turnstile(
+                upstream.concurrency_max,
+                queue_max=upstream.queue_max,
+                queue_wait_s=upstream.queue_wait_s,
+            )
+            for name, upstream in config.upstreams.items()
+            if upstream.concurrency_max is not None
+        }
+        return cls(turnstiles=turnstiles)
+
+    def snapshot(self, now: Millis) -> tuple[list[TargetHealth], list[Places]]:
+        """The targets that have failed lately, and the upstreams that have a limit."""
+        places = [
+            Places(name, turnstile.inside, turnstile.waiting)
+            for name, turnstile in self.turnstiles.items()
+        ]
+        return self.health.snapshot(now), places
+
+
+class Attempts:
+    """Of one request.
+
+    `made` counts those that were sent. `sent`: the last of them has not failed. `begun`: it has got
+    a good head. `last` is how the last one failed.
+    """
+
+    __slots__ = (
+        "_clock", "_entropy", "_observer", "_request_id", "_routing",
+        "begun", "last", "made", "sent",
+    )  # fmt: skip
+
+    def __init__(
+        self, routing: Routing, observer: Observer, clock: Clock, entropy: Entropy, request_id: str
+    ) -> None:
+        self.made = 0
+        self.sent = False
+        self.begun = False
+        self.last: GatewayError | None = None
+        self._routing = routing
+        self._observer = observer
+        self._clock = clock
+        self._entropy = entropy
+        self._request_id = request_id
+
+    async def run(
+        self,
+        model: Model,
+        headers: Mapping[str, str],
+        body: bytes,
+        send: Callable[[Attempt], Awaitable[None]],
+        may_go_on: Callable[[], bool],
+    ) -> None:
+        """Send to one target after another until an answer is whole.
+
+        `may_go_on` is asked after a failure: False once the client has received anything.
+
+        Raises:
+            GatewayError: of all failures the one that leaves the client the most hope; that of the
+                last attempt, if another one would not have helped or was not possible.
+        """
+        targets = model.targets
+        if model.shares:
+            key = affinity_key(headers, body) if model.affinity else self._entropy(8)
+            targets = tuple(order(targets, key))
+        health = self._routing.health
+        steps = plan(targets, health, _retries(headers), self._clock())
+        attempt = next(steps)
+        told: GatewayError | None = None
+        while True:
+            try:
+                await self._make(attempt, send)
+            except GatewayError as error:
+                failure, now = error, self._clock()
+                at_upstream = self.sent or error.code is ErrorCode.UPSTREAM_BUSY
+                self.sent = False
+                health.failed(attempt, failure, now)
+            else:
+                if self.sent:
+                    upstream = attempt.target.upstream
+                    self._observer.attempt_ended(self._request_id, upstream, None)
+                return
+            finally:
+                if attempt.probe:
+                    health.release(attempt)
+            if failure is not self.last:  # as it is if there was nothing to leave out
+                self.last = failure
+                if at_upstream:
+                    upstream = attempt.target.upstream
+                    self._observer.attempt_ended(self._request_id, upstream, failure)
+            if not (may_go_on() and REACTIONS[failure.code].elsewhere):
+                raise failure
+            if told is None or _hope(failure) >= _hope(told):
+                told = failure
+            try:
+                attempt = steps.send(Failed(failure, self.begun, now, self._draw()))
+            except StopIteration:
+                raise told from None
+
+    def sending(self) -> None:
+        """To be called by whoever makes an attempt, when nothing has kept it from being sent."""
+        self.made += 1
+        self.sent = True
+
+    async def _make(self, attempt: Attempt, send: Callable[[Attempt], Awaitable[None]]) -> None:
+        """One attempt, in a place at the upstream if those are limited."""
+        health = self._routing.health
+        self.begun = False
+        if attempt.wait_ms:
+            await asyncio.sleep(attempt.wait_ms / 1_000)
+        turnstile = self._routing.turnstiles.get(attempt.target.upstream)
+        if turnstile is None:
+            await send(attempt)
+        else:
+            await turnstile.enter()
+            try:
+                await send(attempt)
+            finally:
+                turnstile.leave()
+        if health.outliers and self.sent:
+            health.succeeded(attempt, self._clock())
+
+    def _draw(self) -> float:
+        """Evenly from [0, 1)."""
+        return int.from_bytes(self._entropy(4)) / 2**32
+
+
+def _retries(headers: Mapping[str, str]) -> int:
+    """None for a request that the client has sent before: its retries and ours would multiply."""
+    return RETRIES_MAX if headers.get(RETRY_COUNT_HEADER, "0") == "0" else 0
+
+
+def _hope(error: GatewayError) -> int:
+    """A spare target that is badly set up must not make a passing failure look final."""
+    return {True: 2, None: 1, False: 0}[error.problem.retryable]
