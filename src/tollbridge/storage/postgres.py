@@ -29,13 +29,12 @@ from tollbridge.storage.postgres_commit import BATCHES_MAX, GIVE_UP_S, CommitQue
 from tollbridge.storage.postgres_connections import (
     Connection,
     Connections,
-    OutcomeUnknownError,
     Trouble,
     trouble,
     unavailable,
 )
 from tollbridge.storage.replay import ReplaySession, UnreadError
-from tollbridge.storage.session import Session, Value
+from tollbridge.storage.session import OutcomeUnknownError, Session, Value
 from tollbridge.storage.sweep import due
 from tollbridge.units import ALERT_LEVELS_DEFAULT, EnvId, Millis, PackId, RequestId
 
