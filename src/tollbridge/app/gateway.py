@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tollbridge.app.directory import Directory
+from tollbridge.app.group_directory import Groups
 from tollbridge.app.ports import (
     AccountStore,
     Clock,
@@ -16,8 +17,8 @@ from tollbridge.app.ports import (
 from tollbridge.app.pulse import Pulse
 from tollbridge.app.settlement import Settler
 from tollbridge.config import Config
-from tollbridge.ledger.pricing import PriceBook
-from tollbridge.routing.catalog import Catalog
+from tollbridge.ledger.pricing import OWN_BOOK, PriceBook
+from tollbridge.routing.catalog import Catalog, Model
 from tollbridge.translate.calibration import Calibration
 
 
@@ -29,6 +30,7 @@ class Gateway:
     catalog: Catalog
     prices: Mapping[str, PriceBook]
     directory: Directory
+    groups: Groups
     store: AccountStore
     servers: Mapping[str, ModelServer]
     observer: Observer
@@ -42,3 +44,7 @@ class Gateway:
     calibration: Calibration = field(default_factory=Calibration)
     tokenizers: Mapping[str, CountText] = field(default_factory=dict)
     """By model, where its entry names a file."""
+
+    def price_book(self, model: Model) -> PriceBook:
+        """What the model's tokens cost here."""
+        return OWN_BOOK if model.own else self.prices[model.name]

@@ -40,6 +40,7 @@ from tollbridge.ledger.model import (
     Settled,
     Settlement,
 )
+from tollbridge.routing.group import Group
 from tollbridge.translate.bridge import Kept
 from tollbridge.units import EnvId, KeyId, MicroCredits, Millis, PackId, RequestId
 
@@ -87,6 +88,9 @@ class AccountStore(Protocol):
 
     async def generation(self, env_id: EnvId) -> int | None:
         """The environment's current generation; None: no such environment."""
+
+    async def find_group(self, env_id: EnvId, name: str) -> tuple[int, Group | None]:
+        """The environment's generation (0: no such environment), and its group of this name."""
 
     async def admit(self, admission: Admission) -> Hold | Refusal:
         """Hold the price of a request, or say which check refused it. Nothing is written then."""
@@ -188,6 +192,18 @@ class ControlStore(Protocol):
 
     async def models_on(self, env_id: EnvId) -> frozenset[str]:
         """The models that are switched on."""
+
+    async def put_group(self, group: Group, *, replace: bool = False) -> bool:
+        """Add an upstream of the environment and raise the generation.
+
+        False: there is one of this name, and it was not to be replaced.
+        """
+
+    async def remove_group(self, env_id: EnvId, name: str) -> bool:
+        """Remove it with its secret and raise the generation. False: there is none."""
+
+    async def groups(self, env_id: EnvId | None) -> Sequence[Group]:
+        """Of one environment or of all, by environment and name."""
 
     async def grant(self, grant: Grant) -> bool:
         """Grant a pack. False: it exists with the same content.

@@ -8,7 +8,7 @@ from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.units import Tokens
 
 OPERATOR_GROUP = "cloudbase"
-"""The group whose models the operator deploys; every other group is an environment's own."""
+"""The group whose models the operator deploys. No other group's name begins with it."""
 
 NAME_CHARS_MAX = 100
 """How much of an unknown name an error repeats."""
@@ -37,6 +37,8 @@ class Model(NamedTuple):
     targets: tuple[Target, ...]
     context_window: Tokens
     output_limit: Tokens
+    own: bool = False
+    """Of an environment's own upstream: no pack pays for it."""
 
 
 class Catalog:
@@ -104,7 +106,7 @@ class Catalog:
 
     def check_group(self, group: str) -> None:
         """Raise `GatewayError` GROUP_UNKNOWN unless this is the operator's group."""
-        if group.lower() != OPERATOR_GROUP:
+        if is_own(group):
             raise GatewayError(
                 ErrorCode.GROUP_UNKNOWN,
                 f"There is no model group {group[:NAME_CHARS_MAX]!r}; the operator's group is"
@@ -114,3 +116,8 @@ class Catalog:
     def _on(self, models_on: frozenset[str]) -> str:
         names = [name for name in self._models if name in models_on]
         return "switched on here: " + ", ".join(names) if names else "no model is switched on here"
+
+
+def is_own(group: str) -> bool:
+    """Whether a group can only be an environment's own."""
+    return group != OPERATOR_GROUP and group.lower() != OPERATOR_GROUP

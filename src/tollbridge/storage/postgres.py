@@ -21,7 +21,8 @@ from tollbridge.ledger.model import (
     Settled,
     Settlement,
 )
-from tollbridge.storage import control, records
+from tollbridge.routing.group import Group
+from tollbridge.storage import control, group_records, records
 from tollbridge.storage.batch import Batch
 from tollbridge.storage.control_store import ControlTransactions
 from tollbridge.storage.postgres_batch import QUERIES, Reads
@@ -82,6 +83,10 @@ class PostgresStore(ControlTransactions):
     async def generation(self, env_id: EnvId) -> int | None:
         """See `AccountStore`."""
         return await self._ask(lambda session: control.generation(session, env_id))
+
+    async def find_group(self, env_id: EnvId, name: str) -> tuple[int, Group | None]:
+        """See `AccountStore`."""
+        return await self._ask(lambda session: group_records.find(session, env_id, name))
 
     async def admit(self, admission: Admission) -> Hold | Refusal:
         """See `AccountStore`."""

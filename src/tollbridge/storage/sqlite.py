@@ -27,7 +27,8 @@ from tollbridge.ledger.model import (
     Settled,
     Settlement,
 )
-from tollbridge.storage import control, records
+from tollbridge.routing.group import Group
+from tollbridge.storage import control, group_records, records
 from tollbridge.storage.batch import Batch, read_pack
 from tollbridge.storage.batches import Batches
 from tollbridge.storage.control_store import ControlTransactions
@@ -101,6 +102,11 @@ class SqliteStore(ControlTransactions):
         """See `AccountStore`."""
         with _unavailable():
             return control.generation(self._session, env_id)
+
+    async def find_group(self, env_id: EnvId, name: str) -> tuple[int, Group | None]:
+        """See `AccountStore`."""
+        with _unavailable():
+            return group_records.find(self._session, env_id, name)
 
     async def admit(self, admission: Admission) -> Hold | Refusal:
         """See `AccountStore`."""
