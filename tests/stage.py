@@ -11,7 +11,8 @@ from typing import Any, NamedTuple, cast
 import msgspec
 
 from tollbridge.app.relay import HEARTBEATS
-from tollbridge.config import Protocol, SystemMessages
+from tollbridge.config import Protocol
+from tollbridge.dialect_config import SystemMessages
 from tollbridge.errors import GatewayError
 from tollbridge.ledger.tariff import Outcome, charge
 from tollbridge.translate.asks import read_ask

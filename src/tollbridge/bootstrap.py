@@ -13,10 +13,12 @@ from typing import NamedTuple
 
 import msgspec
 
+from tollbridge.access.cipher import Cipher
 from tollbridge.app.alerts import Alerter, Webhook
 from tollbridge.app.attempts import Routing
 from tollbridge.app.directory import Directory
 from tollbridge.app.gateway import Gateway
+from tollbridge.app.group_directory import Groups
 from tollbridge.app.ports import ModelServer, Observer, Store
 from tollbridge.app.pulse import Pulse
 from tollbridge.app.settlement import Settler
@@ -26,10 +28,11 @@ from tollbridge.config import (
     AlertsConfig,
     Config,
     ConfigError,
+    ServerConfig,
     UpstreamConfig,
     parse_config,
 )
-from tollbridge.ledger.pricing import price_book
+from tollbridge.ledger.pricing import OWN_BOOK, price_book
 from tollbridge.routing.catalog import Catalog
 from tollbridge.server.application import Application
 from tollbridge.server.connection import Connection
@@ -43,6 +46,7 @@ from tollbridge.telemetry.observers import Observers
 from tollbridge.telemetry.scoreboard import Scoreboard
 from tollbridge.units import Millis
 from tollbridge.upstream.demo.upstream import DemoUpstream
+from tollbridge.upstream.group_server import GroupServers
 from tollbridge.upstream.http_client import HttpUpstream
 from tollbridge.upstream.model_server import CredentialedServer
 from tollbridge.upstream.tokenizer_file import read_tokenizer, tokenizer_problem
@@ -51,6 +55,7 @@ SPOOL_NAME = "spool"
 FIGURES_NAME = "figures"
 CONFIG_NAME = "tollbridge.toml"
 SEAL_KEY_NAME = "seal.key"
+SECRETS_KEY_NAME = "secrets.key"
 SEAL_KEY_BYTES = 32
 
 
@@ -155,10 +160,29 @@ def read_seal_key(config: Config, data: Path) -> bytes:
     """From the file of the operator, else from the data folder, where the first start leaves it."""
     if config.server.seal_key:
         return hashlib.sha256(config.server.seal_key.encode()).digest()
-    path = data / SEAL_KEY_NAME
+    return _key_file(data / SEAL_KEY_NAME)
+
+
+def read_cipher(server: ServerConfig, data: Path) -> Cipher:
+    """Of secrets at rest: under the operator's keys, else under a file in the data folder.
+
+    The file still decrypts once there are others, so that a deployment can outgrow it.
+    """
+    path = data / SECRETS_KEY_NAME
+    named = [server.secrets_key, *server.secrets_keys_old]
+    keys = [key.encode() for key in named if key]
+    if not server.secrets_key:
+        keys.insert(0, _key_file(path))
+    elif path.exists():
+        keys.append(path.read_bytes())
+    return Cipher(keys)
+
+
+def _key_file(path: Path) -> bytes:
+    """What the file holds, which is made if it is not there."""
     if not path.exists():
         # Several workers may start at once: the first link wins, and all read what it holds.
-        draft = path.with_name(f"{SEAL_KEY_NAME}.{os.getpid()}")
+        draft = path.with_name(f"{path.name}.{os.getpid()}")
         draft.touch(mode=0o600)
         draft.write_bytes(secrets.token_bytes(SEAL_KEY_BYTES))
         with contextlib.suppress(FileExistsError):
@@ -188,6 +212,13 @@ def build_servers(
     return servers
 
 
+def build_groups(config: Config, data: Path, store: Store, seal_key: bytes) -> Groups:
+    """Environments' own upstreams. Replicas of one deployment share its seal, and so its name."""
+    deployment = "tollbridge-" + hashlib.sha256(b"name" + seal_key).hexdigest()[:12]
+    servers = GroupServers(config.groups, read_cipher(config.server, data), deployment)
+    return Groups(store, servers, deployment)
+
+
 def build_webhook(config: AlertsConfig, environ: Mapping[str, str]) -> Webhook | None:
     """Where alerts go, if the file says so."""
     if not config.webhook:
@@ -215,12 +246,14 @@ def build_gateway(settings: Settings) -> Gateway:
         scoreboard.open()
         observer = Observers(observer, meter)
     settler = Settler(store, observer, FileSpool(settings.data / SPOOL_NAME, worker_id))
+    seal_key = read_seal_key(config, settings.data)
     alerter = Alerter(store, build_webhook(config.alerts, os.environ), observer, clock)
     return Gateway(
         config=config,
         catalog=Catalog.of(config),
         prices={name: price_book(model.price) for name, model in config.models.items()},
         directory=Directory(store),
+        groups=build_groups(config, settings.data, store, seal_key),
         store=store,
         servers=build_servers(config, settings.demo_pace_ms, os.environ),
         observer=observer,
@@ -229,7 +262,7 @@ def build_gateway(settings: Settings) -> Gateway:
         settler=settler,
         clock=clock,
         entropy=Entropy(),
-        seal_key=read_seal_key(config, settings.data),
+        seal_key=seal_key,
         tokenizers={
             name: read_tokenizer(Path(model.tokenizer))
             for name, model in config.models.items()
@@ -243,7 +276,7 @@ def build_gateway(settings: Settings) -> Gateway:
 async def work(settings: Settings, post: Post) -> None:
     """The life of one worker process: from nothing to the last settled exchange."""
     gateway = build_gateway(settings)
-    books = {book.version: book.text() for book in gateway.prices.values()}
+    books = {book.version: book.text() for book in (OWN_BOOK, *gateway.prices.values())}
     await gateway.store.keep_prices(books, gateway.clock())
     await gateway.pulse.start()
     site = Site(Application(gateway).serve, gateway.clock, settings.config.server.body_bytes_max)
@@ -259,4 +292,5 @@ async def work(settings: Settings, post: Post) -> None:
     await gateway.pulse.stop()
     for server in gateway.servers.values():
         await server.close()
+    await gateway.groups.close()
     await gateway.store.close(gateway.pulse.worker_id)

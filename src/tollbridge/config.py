@@ -9,16 +9,14 @@ from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import Meta
 
+from tollbridge.dialect_config import DialectOverrides, SystemMessages
+from tollbridge.price_config import PriceConfig, price_problems
 from tollbridge.units import ALERT_LEVELS_DEFAULT, BODY_BYTES_MAX_DEFAULT
 
 Protocol = Literal["messages", "chat"]
 """A wire protocol: Anthropic Messages or OpenAI Chat Completions."""
-
-SystemMessages = Literal["keep", "merge", "user"]
-"""Where a system message in the middle of a conversation goes: it keeps its place, is merged into
-the first one, or becomes marked text of the user turn before it."""
 
 DIALECTS = (
     "anthropic", "openai", "deepseek", "hunyuan", "qwen", "kimi", "glm",
@@ -26,14 +24,13 @@ DIALECTS = (
 )  # fmt: skip
 DEMO_UPSTREAM = "demo"
 """The name of the built-in upstream; needs no entry in the file."""
+OWN_PREFIX = "own:"
+"""Begins the names of environments' own upstreams and models in the ledger's records."""
 
 
 UNIX_SOCKET_BYTES_MAX = 103
 """What every system's `sockaddr_un` has room for, less the final zero."""
 METRICS_KEY_CHARS_MIN = 16
-
-WEIGHT_MAX = 1_000.0
-"""Credits per token; far above any price, and far below what would not fit the ledger."""
 
 _Port = Annotated[int, Meta(ge=0, le=65_535)]
 _AtLeastOne = Annotated[int, Meta(ge=1)]
@@ -71,6 +68,10 @@ class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     Empty: a file in the data folder, made at the first start."""
     metrics_key: str = ""
     """What `GET /metrics` has to present as bearer; empty: there is no such page."""
+    secrets_key: str = ""
+    """Encrypts the API keys of environments' own upstreams in the database; as `seal_key`."""
+    secrets_keys_old: tuple[str, ...] = ()
+    """Earlier ones, which still decrypt."""
 
     def __repr__(self) -> str:
         return f"ServerConfig(host={self.host!r}, port={self.port!r}, ...)"
@@ -84,46 +85,6 @@ class StorageConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
     def __repr__(self) -> str:
         return "StorageConfig(...)"
-
-
-ThinkingForm = Literal[
-    "effort", "thinking", "enable_thinking", "chat_template_kwargs", "reasoning", "none"
-]
-"""The member by which a server is told how much to think (protocol notes B.7)."""
-
-
-class DialectOverrides(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True
-):
-    """What one server does otherwise than its dialect's row; what is not set stays as it is.
-
-    The members are those of `translate.dialects.Dialect`, in the words of the configuration.
-    """
-
-    limit_field: Literal["max_tokens", "max_completion_tokens"] | UnsetType = UNSET
-    thinking: ThinkingForm | UnsetType = UNSET
-    reasoning_field: (
-        Literal["reasoning_content", "reasoning", "reasoning_details", "none"] | UnsetType
-    ) = UNSET
-    reasoning_turns: Literal["always", "tool turns", "never"] | UnsetType = UNSET
-    system_messages: SystemMessages | UnsetType = UNSET
-    prefill: Literal["none", "bare", "continue_final", "partial"] | UnsetType = UNSET
-    schema: Literal["plain", "grammar", "bare"] | UnsetType = UNSET
-    says_stop: bool | UnsetType = UNSET
-    echoes_prefill: bool | UnsetType = UNSET
-    tool_name_max: Annotated[int, msgspec.Meta(ge=16)] | UnsetType = UNSET
-    stream_options: bool | UnsetType = UNSET
-    cancels_answers: bool | UnsetType = UNSET
-    continuous_usage: bool | UnsetType = UNSET
-    parallel_tool_calls: bool | UnsetType = UNSET
-    named_tool_choice: bool | UnsetType = UNSET
-    top_k: bool | UnsetType = UNSET
-    json_schema: bool | UnsetType = UNSET
-    safety_identifier: bool | UnsetType = UNSET
-    prompt_cache_key: bool | UnsetType = UNSET
-    think_tags: bool | UnsetType = UNSET
-    count_path: str | UnsetType = UNSET
-    files: bool | UnsetType = UNSET
 
 
 class UpstreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -173,27 +134,6 @@ class TargetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Neighbours that have one share the requests in this proportion; None: stands alone."""
 
 
-class TierConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Weights for prompts of more than `above` tokens; what is left out is as below that length."""
-
-    above: int
-    input: float | None = None
-    cache_read: float | None = None
-    cache_write: float | None = None
-    output: float | None = None
-
-
-class PriceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Weights in credits per token. At most six decimals: they become whole micro-credits."""
-
-    input: float = 1.0
-    cache_read: float = 0.1
-    cache_write: float = 1.25
-    output: float = 1.0
-    tiers: tuple[TierConfig, ...] = ()
-    """The tier of the whole prompt's length prices all tokens of an exchange."""
-
-
 class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a client may name."""
 
@@ -226,8 +166,24 @@ class AlertsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         return f"AlertsConfig(levels={self.levels!r}, ...)"
 
 
+class GroupsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where the upstreams of environments may be: their addresses are chosen by tenants."""
+
+    allow_http: bool = False
+    """Whether their keys and prompts may go out unencrypted."""
+    allow_private: bool = False
+    """Whether they may be on this machine and in the networks around it."""
+    connections_max: _AtLeastOne = 64
+    """To each of them, for each worker."""
+
+
 class _StorageOnly(msgspec.Struct, frozen=True):
     storage: StorageConfig = StorageConfig()
+
+
+class _GroupsOnly(msgspec.Struct, frozen=True):
+    server: ServerConfig = ServerConfig()
+    groups: GroupsConfig = GroupsConfig()
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -236,6 +192,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     server: ServerConfig = ServerConfig()
     storage: StorageConfig = StorageConfig()
     alerts: AlertsConfig = AlertsConfig()
+    groups: GroupsConfig = GroupsConfig()
     upstreams: dict[str, UpstreamConfig] = {}
     models: dict[str, ModelConfig] = {}
 
@@ -261,7 +218,8 @@ def parse_config(text: str, environ: Mapping[str, str]) -> Config:
     }
     seal_key = _secret(config.server.seal_key, "server.seal_key", environ)
     metrics_key = _secret(config.server.metrics_key, "server.metrics_key", environ)
-    server = msgspec.structs.replace(config.server, seal_key=seal_key, metrics_key=metrics_key)
+    server = _with_secrets(config.server, environ)
+    server = msgspec.structs.replace(server, seal_key=seal_key, metrics_key=metrics_key)
     alerts = msgspec.structs.replace(
         config.alerts,
         webhook=_secret(config.alerts.webhook, "alerts.webhook", environ),
@@ -290,6 +248,31 @@ def parse_storage(text: str, environ: Mapping[str, str]) -> StorageConfig:
     return storage
 
 
+def parse_groups(text: str, environ: Mapping[str, str]) -> tuple[ServerConfig, GroupsConfig]:
+    """Only what the commands for groups need, for they need no other secret of the file.
+
+    Raises:
+        ConfigError: for bad syntax or a missing environment variable.
+    """
+    try:
+        found = msgspec.toml.decode(text, type=_GroupsOnly)
+    except msgspec.DecodeError as error:
+        raise ConfigError(_in_words(str(error))) from error
+    return _with_secrets(found.server, environ), found.groups
+
+
+def _with_secrets(server: ServerConfig, environ: Mapping[str, str]) -> ServerConfig:
+    """With the keys that encrypt secrets in place of where they are found."""
+    old = enumerate(server.secrets_keys_old)
+    return msgspec.structs.replace(
+        server,
+        secrets_key=_secret(server.secrets_key, "server.secrets_key", environ),
+        secrets_keys_old=tuple(
+            _secret(key, f"server.secrets_keys_old[{index}]", environ) for index, key in old
+        ),
+    )
+
+
 def check_config(config: Config) -> None:
     """Check what the types cannot say.
 
@@ -301,6 +284,7 @@ def check_config(config: Config) -> None:
     _check_storage(config.storage)
     _check_alerts(config.alerts)
     for name, upstream in config.upstreams.items():
+        _check_name(name, f"upstreams.{name}")
         if name == DEMO_UPSTREAM:
             raise ConfigError(
                 f"upstreams.{name}: this name is the built-in model's; choose another"
@@ -308,6 +292,7 @@ def check_config(config: Config) -> None:
         _check_upstream(upstream, f"upstreams.{name}")
     for name, model in config.models.items():
         where = f'models."{name}"'
+        _check_name(name, where)
         if not model.targets:
             raise ConfigError(f"{where}.targets: name at least one upstream")
         for index, target in enumerate(model.targets):
@@ -317,7 +302,15 @@ def check_config(config: Config) -> None:
                     f"{where}.targets[{index}].upstream: no upstream {target.upstream!r};"
                     f" known are {known}"
                 )
-        _check_price(model.price, f"{where}.price")
+        for problem in price_problems(model.price):
+            raise ConfigError(f"{where}.price.{problem}")
+
+
+def _check_name(name: str, where: str) -> None:
+    if name.startswith(OWN_PREFIX):
+        raise ConfigError(
+            f"{where}: {OWN_PREFIX!r} begins the names of what environments bring; choose another"
+        )
 
 
 def _check_upstream(upstream: UpstreamConfig, where: str) -> None:
@@ -357,27 +350,6 @@ def _check_alerts(alerts: AlertsConfig) -> None:
         raise ConfigError("alerts.webhook: must begin with http:// or https://")
     if alerts.webhook and not alerts.secret:
         raise ConfigError("alerts.secret: set one, for instance env:ALERT_SECRET; it signs calls")
-
-
-def _check_price(price: PriceConfig, where: str) -> None:
-    above = 0
-    _check_weights(price, where)
-    for index, tier in enumerate(price.tiers):
-        if tier.above <= above:
-            raise ConfigError(f"{where}.tiers[{index}].above: must grow from tier to tier")
-        above = tier.above
-        _check_weights(tier, f"{where}.tiers[{index}]")
-
-
-def _check_weights(price: PriceConfig | TierConfig, where: str) -> None:
-    for token_class in ("input", "cache_read", "cache_write", "output"):
-        weight: float | None = getattr(price, token_class)
-        if weight is None:
-            continue
-        if not 0 <= weight <= WEIGHT_MAX or round(weight, 6) != weight:
-            raise ConfigError(
-                f"{where}.{token_class}: between 0 and {WEIGHT_MAX:g}, with at most six decimals"
-            )
 
 
 def _in_words(message: str) -> str:

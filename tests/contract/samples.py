@@ -12,6 +12,7 @@ from tollbridge.ledger.model import (
     Need,
     Settlement,
 )
+from tollbridge.routing.group import Group
 from tollbridge.units import EnvId, KeyId, MicroCredits, Millis, PackId, RequestId, Tokens
 from tollbridge.usage import Provenance, TokenUsage
 
@@ -123,3 +124,17 @@ def key(
         budget=MicroCredits(budget),
     )
     return info, hashlib.sha256(str(number).encode()).digest()
+
+
+def group(name: str, **changes: object) -> Group:
+    """An upstream of the environment's own."""
+    fields = {
+        "env_id": ENV,
+        "name": name,
+        "base_url": "https://a.test/v1",
+        "protocol": "chat",
+        "dialect": "generic",
+        "models": ("*",),
+        "created_at": Millis(7),
+    }
+    return Group(**(fields | changes))

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from tests.contract.groups_contract import CHECKS as GROUPS_CHECKS
 from tests.contract.limits_contract import CHECKS as LIMITS_CHECKS
 from tests.contract.records_contract import CHECKS as RECORDS_CHECKS
 from tests.contract.store_contract import CHECKS as STORE_CHECKS
@@ -25,7 +26,7 @@ class SqliteWorld:
             return audit(rows)
 
 
-CHECKS = [*STORE_CHECKS, *LIMITS_CHECKS, *RECORDS_CHECKS]
+CHECKS = [*STORE_CHECKS, *LIMITS_CHECKS, *RECORDS_CHECKS, *GROUPS_CHECKS]
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)

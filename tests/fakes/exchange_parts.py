@@ -228,6 +228,10 @@ class FlakyStore(SqliteStore):
         self._check()
         return await super().generation(env_id)
 
+    async def find_group(self, env_id, name):
+        self._check()
+        return await super().find_group(env_id, name)
+
     async def admit(self, admission):
         self._check()
         return await super().admit(admission)

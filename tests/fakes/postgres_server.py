@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tollbridge.storage.postgres_migrations import migrate
@@ -163,7 +164,8 @@ class PostgresServer:
         """A new database with the schema of the program; returns its DSN."""
         if not self._has_template:
             self.create_database(TEMPLATE)
-            asyncio.run(migrate(self.dsn(TEMPLATE)))
+            with ThreadPoolExecutor(1) as thread:  # the test may run in a loop of its own
+                thread.submit(asyncio.run, migrate(self.dsn(TEMPLATE))).result()
             self._has_template = True
         self._databases += 1
         name = f"ledger_{self._databases}"

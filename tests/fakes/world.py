@@ -25,6 +25,7 @@ from tollbridge.app.attempts import Routing
 from tollbridge.app.directory import Directory
 from tollbridge.app.exchange import Exchange
 from tollbridge.app.gateway import Gateway
+from tollbridge.app.group_directory import Groups
 from tollbridge.app.ports import (
     Client,
     Grant,
@@ -40,6 +41,7 @@ from tollbridge.ledger.audit import AuditReport, audit
 from tollbridge.ledger.model import Pack
 from tollbridge.ledger.pricing import price_book
 from tollbridge.routing.catalog import Catalog
+from tollbridge.routing.group import Group
 from tollbridge.storage.sqlite import audit_rows
 from tollbridge.units import MICRO, EnvId, KeyId, MicroCredits, Millis, PackId, RequestId
 
@@ -118,6 +120,7 @@ class World:
             catalog=Catalog.of(self.config),
             prices={name: price_book(m.price) for name, m in self.config.models.items()},
             directory=Directory(self.store),
+            groups=Groups(self.store, self.open_group),
             store=self.store,
             servers=self.servers,
             observer=self.observer,
@@ -130,6 +133,10 @@ class World:
             routing=Routing.of(self.config),
         )
         self._asked = 0
+
+    def open_group(self, group: Group) -> ScriptedServer:
+        """What speaks to an environment's own upstream: scripted under its name."""
+        return self.servers.setdefault(group.upstream, ScriptedServer())
 
     async def found(self, credits_: int = 1_000_000) -> None:
         """The environment, its key, its switches, and one pack of so many credits."""

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 
-from tests.simulation.ledger_steps import Steps
+from tests.simulation.ledger_steps import Steps, Worker
 from tests.simulation.ledger_world import (
     Effect,
     VirtualLoop,
@@ -97,6 +97,21 @@ class History(Steps):
         found = {(env_id, key_id): count for env_id, key_id, count in rows}
         open_now = {who: count for who, count in self.model.open.items() if who[1] and count}
         assert found == open_now, f"holds are {found}, exchanges under way are {open_now}"
+        for worker in self.workers:
+            self._check_holds(worker)
+
+    def _check_holds(self, worker: Worker) -> None:
+        """Somebody at work will end each of its holds; it does not take a death."""
+        if worker.line.cut or worker.store.unmade:
+            return
+        ask = "SELECT request_id FROM holds WHERE leg = 0 AND worker_id = ?"
+        held = {name for (name,) in self.database.execute(ask, (worker.name,))}
+        known = (
+            worker.streams.keys()
+            | worker.left
+            | {done.request_id for done in worker.settler.waiting}
+        )
+        assert held <= known, f"{worker.name} forgot its holds {held - known}"
 
     def _audit(self) -> None:
         ask = self.database.execute

@@ -60,6 +60,8 @@ class Worker:
         self.name = name
         self.offset = offset
         self.streams: dict[str, Stream] = {}
+        self.left: set[str] = set()
+        """Exchanges that were cancelled when they were about to settle, or while they did."""
         self.keys: dict[int, Any] = {}
         self.line = Line(history.database, history.weather, history.effects, history.trace)
         self.store = SimulatedStore(self.line)
@@ -166,6 +168,8 @@ class Steps:
         if isinstance(answer, Hold):
             held = sum(leg.amount for leg in answer.legs)
             worker.streams[wanted.request_id] = Stream(wanted, held)
+            # One that may have been placed is undone by its id: nobody else may use that again.
+            self.admitted.append(wanted)
         elif answer is Refusal.STALE:
             worker.keys.clear()
 
@@ -185,7 +189,7 @@ class Steps:
             *(draw.choice((0, 5, 20)), draw.choice((0, 1, 1, 3))),
             *(draw.choice((1, 20, 60)), draw.choice((1, 5, 16))),
         )
-        wanted = admission(
+        return admission(
             f"r{self._number():03}",
             need,
             worker.clock(),
@@ -200,8 +204,6 @@ class Steps:
             key_expires_at=record.expires_at,
             input_tokens=7,
         )
-        self.admitted.append(wanted)
-        return wanted
 
     async def _admit_and_leave(self) -> None:
         """The client goes away before it is told; nobody will settle."""
@@ -219,6 +221,7 @@ class Steps:
     async def _settle_and_leave(self) -> None:
         worker = self._worker()
         for done in self._finished(worker):
+            worker.left.add(done.request_id)
             await self._leave(worker.settler.settle(done))
 
     def _finished(self, worker: Worker) -> list:

@@ -215,6 +215,11 @@ class SimulatedStore(SqliteStore):
         """Nothing waits for a transaction."""
         return self._group._scheduled_on is None
 
+    @property
+    def unmade(self) -> bool:
+        """Holds have to be undone, by the next transaction that succeeds."""
+        return bool(self._group._unmade)
+
     async def _read(self, query: Callable) -> Any:
         with _unavailable():
             return query(self._session)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.contract.samples import group
 from tests.fakes.bodies import (
     BAD_REQUEST,
     OVERLOADED,
@@ -21,6 +22,7 @@ from tests.fakes.exchange_parts import HANG, JSON_HEAD, RecordingClient, Scripte
 from tests.fakes.world import play
 
 from tollbridge.app.ports import UpstreamError, UpstreamTimeoutError
+from tollbridge.config import OWN_PREFIX
 
 PIECES = (
     message_start(),
@@ -58,8 +60,12 @@ replies = st.one_of(
         st.one_of(whole, st.lists(pieces, max_size=6)),
     ),
 )
+OWN = {"k-messages": "messages", "k-chat": "chat"}
+"""Groups of the environment's own, and what their upstreams speak."""
 asks = st.tuples(
-    st.sampled_from(["messages", "chat"]), st.sampled_from(["m", "single", "c"]), st.booleans()
+    st.sampled_from(["messages", "chat"]),
+    st.sampled_from(["m", "single", "c", *OWN]),
+    st.booleans(),
 )
 actions = st.lists(st.tuples(st.integers(0, 25), st.sampled_from(ACTIONS)), max_size=6)
 
@@ -113,13 +119,18 @@ def act(world, action, client, run):
 )
 def test_every_exchange_is_settled_exactly_once(requests, answers, credits_):
     async def scenario(world):
+        for name, protocol in OWN.items():
+            own = group(name, protocol=protocol)
+            await world.store.put_group(own)
+            world.open_group(own)
         for server in world.servers.values():
             server.answers = [reply(each) for each in answers] + [HANG] * 9
         runs = []
         for (protocol, model, stream), plan in requests:
             body = (messages_body if protocol == "messages" else chat_body)(model, stream=stream)
             client = RecordingClient()
-            run = asyncio.ensure_future(world.ask_with(client, body, protocol))
+            where = {"group": model} if model in OWN else {}
+            run = asyncio.ensure_future(world.ask_with(client, body, protocol, **where))
             runs.append((run, client, plan))
         for turn in range(40):
             for run, client, plan in runs:
@@ -136,7 +147,10 @@ def test_every_exchange_is_settled_exactly_once(requests, answers, credits_):
         world.store.away = False
         await world.beat(2)
         ids = [row["request_id"] for row in world.usage()]
-        assert sorted(ids) == world.admitted()
+        free = [row for row in world.usage() if str(row["model"]).startswith(OWN_PREFIX)]
+        assert {row["amount"] for row in free} <= {0}
+        assert {row["provenance"] for row in free} <= {"own", "recovered", "void"}
+        assert sorted(set(ids) - {row["request_id"] for row in free}) == world.admitted()
         assert {one[0].request_id for one in world.observer.ended} >= set(ids)
         pack = await world.pack()
         assert pack.spent == sum(row["amount"] - row["overrun"] for row in world.usage())

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tollbridge.access.cipher import UnreadableSecretError
 from tollbridge.bootstrap import (
     SEAL_KEY_BYTES,
     SEAL_KEY_NAME,
@@ -16,11 +17,12 @@ from tollbridge.bootstrap import (
     build_webhook,
     clock,
     open_store,
+    read_cipher,
     read_config,
     read_seal_key,
     work,
 )
-from tollbridge.config import AlertsConfig, ConfigError, parse_config
+from tollbridge.config import AlertsConfig, ConfigError, ServerConfig, parse_config
 from tollbridge.server.supervisor import Post, open_sockets
 from tollbridge.storage.database import DATABASE_NAME
 
@@ -159,6 +161,32 @@ def test_the_webhook_of_alerts(url, path):
 
 def test_without_a_webhook_the_log_is_enough():
     assert build_webhook(AlertsConfig(), {}) is None
+
+
+def test_the_key_of_secrets_is_made_once_and_found_again(tmp_path):
+    about, nonce = ("group",), bytes(12)
+    sealed = read_cipher(ServerConfig(), tmp_path).encrypt("sk", about, nonce)
+    path = tmp_path / "secrets.key"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert read_cipher(ServerConfig(), tmp_path).decrypt(sealed, about) == "sk"
+    named = ServerConfig(secrets_key="named", secrets_keys_old=("older",))
+    sealed = read_cipher(ServerConfig(secrets_key="older"), tmp_path).encrypt("sk", about, nonce)
+    assert read_cipher(named, tmp_path).decrypt(sealed, about) == "sk"
+    with pytest.raises(UnreadableSecretError):
+        read_cipher(ServerConfig(), tmp_path).decrypt(sealed, about)
+
+
+def test_a_deployment_outgrows_the_file(tmp_path):
+    about, nonce = ("group",), bytes(12)
+    sealed = read_cipher(ServerConfig(), tmp_path).encrypt("sk", about, nonce)
+    named = read_cipher(ServerConfig(secrets_key="named"), tmp_path)
+    assert named.decrypt(sealed, about) == "sk"
+    assert not named.is_current(sealed)
+    elsewhere = tmp_path / "replica"
+    elsewhere.mkdir()
+    with pytest.raises(UnreadableSecretError):
+        read_cipher(ServerConfig(secrets_key="named"), elsewhere).decrypt(sealed, about)
+    assert not list(elsewhere.iterdir()), "no file is made where it is not needed"
 
 
 @pytest.mark.parametrize(

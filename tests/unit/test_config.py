@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from tollbridge.config import DIALECTS, Config, ConfigError, ModelConfig, parse_config
+from tollbridge.config import DIALECTS, Config, ConfigError, ModelConfig, parse_config, parse_groups
 
 UPSTREAM = """
 [upstreams.lab]
@@ -147,6 +147,38 @@ def test_tiers_and_alerts():
     assert (tier.above, tier.input, tier.output) == (16_000, 2.0, None)
     assert (config.alerts.levels, config.alerts.webhook) == ((90,), "https://x.test/s3cret")
     assert "s3cret" not in repr(config)
+
+
+def test_secrets_keys_come_from_the_environment():
+    text = '[server]\nsecrets_key = "env:NEW"\nsecrets_keys_old = ["env:OLD", "plain"]'
+    server = parse_config(text, {"NEW": "n3w", "OLD": "0ld"}).server
+    assert (server.secrets_key, server.secrets_keys_old) == ("n3w", ("0ld", "plain"))
+    assert "n3w" not in repr(server)
+    assert "0ld" not in repr(server)
+    with pytest.raises(ConfigError, match=r"server\.secrets_keys_old\[0\].* OLD is not set"):
+        parse_config(text, {"NEW": "n3w"})
+
+
+def test_groups_need_no_other_secret_of_the_file():
+    text = (
+        '[server]\nsecrets_key = "env:NEW"\n[groups]\nallow_http = true\n'
+        '[alerts]\nsecret = "env:ALERT"\n'
+    )
+    server, groups = parse_groups(text, {"NEW": "n3w"})
+    assert (server.secrets_key, groups.allow_http, groups.allow_private) == ("n3w", True, False)
+    with pytest.raises(ConfigError, match="groups: there is no setting `allow`"):
+        parse_groups("[groups]\nallow = true", {})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[upstreams."own:acme/x"]\nbase_url = "https://a.test"\nprotocol = "chat"',
+        '[models."own:x"]\ntargets = [{upstream = "demo"}]',
+    ],
+)
+def test_names_of_what_environments_bring_are_theirs(text):
+    assert "choose another" in refused(text)
 
 
 def test_the_proxy_may_come_from_the_environment():

@@ -47,7 +47,7 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: Millis | None
     revoked_at: Millis | None
     generation: int
-    """Of the environment: any change of its limits, keys or switches raises it."""
+    """Of the environment: any change of its limits, keys, switches or groups raises it."""
     models_on: frozenset[str]
     """The models of group `cloudbase` that are switched on."""
     limits: Limits = UNLIMITED

@@ -16,6 +16,9 @@ ROOM_MIN_TOKENS = 4_096
 """The prompt is only estimated: an estimate that fills the window must not strangle the answer.
 The model's server knows better, and refuses what is really too long."""
 
+OWN_OUTPUT_MAX = Tokens(10_000_000)
+"""More than any model gives, and nothing that a database could not add up."""
+
 HELD_RETRY_AFTER_S = 2
 """What a client is told to wait for credits or a slot that requests under way are holding."""
 
@@ -130,10 +133,13 @@ def admission(
 ) -> Admission:
     """What to ask of the ledger: the output is bounded by the client, the model and its window.
 
-    Client and ledger mean all choices together, the model's limits are those of each.
+    Client and ledger mean all choices together, the model's limits are those of each. What a model
+    of the environment's own upstream can do is not known here.
     """
     room = max(model.context_window - ask.input_estimate, ROOM_MIN_TOKENS)
     limit = min(model.output_limit, room) * ask.choices
+    if model.own:
+        limit = OWN_OUTPUT_MAX if ask.max_tokens is not None else model.output_limit
     output = limit if ask.max_tokens is None else min(ask.max_tokens, limit)
     return Admission(
         request_id=request_id,
@@ -150,7 +156,7 @@ def admission(
         input_tokens=Tokens(ask.input_estimate),
         limits=record.env_limits,
         key_limits=record.limits,
-        key_budgeted=record.budgeted,
+        key_budgeted=record.budgeted and not model.own,
         key_expires_at=record.expires_at,
     )
 

@@ -22,6 +22,7 @@ from tollbridge.access.keys import hash_key
 from tollbridge.app.admission import admission, identify, ledger_away, refused
 from tollbridge.app.attempts import Attempts
 from tollbridge.app.gateway import Gateway
+from tollbridge.app.group_directory import OwnGroup
 from tollbridge.app.ports import (
     Call,
     Client,
@@ -37,7 +38,7 @@ from tollbridge.config import Protocol
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.ledger.model import Checkpoint, Hold, Refusal, Settlement
 from tollbridge.ledger.tariff import Outcome, charge, delivered
-from tollbridge.routing.catalog import Model, Target
+from tollbridge.routing.catalog import Model, Target, is_own
 from tollbridge.routing.health import Attempt
 from tollbridge.translate.asks import read_ask
 from tollbridge.translate.bridge import Ask, Bridge, Identity, Reply, StreamBridge
@@ -58,6 +59,7 @@ class Exchange:
     """One client request to its end."""
 
     _record: KeyRecord
+    _own: OwnGroup | None = None
     _ask: Ask
     _model: Model
     _wanted: Tokens
@@ -164,7 +166,11 @@ class Exchange:
             # The body may have taken a while to come.
             record = await identify(gateway.directory, key_hash, inbound.env_id, self._started_at)
             try:
-                model = gateway.catalog.resolve(inbound.group, ask.model, record.models_on)
+                if is_own(inbound.group):
+                    self._own = await gateway.groups.find(record, inbound.group, inbound.headers)
+                    model = self._own.group.resolve(ask.model)
+                else:
+                    model = gateway.catalog.resolve(inbound.group, ask.model, record.models_on)
             except GatewayError:
                 if await gateway.directory.is_current(key_hash, record):
                     raise
@@ -191,7 +197,7 @@ class Exchange:
             self._record,
             self._ask,
             model,
-            gateway.prices[model.name],
+            gateway.price_book(model),
             self._inbound.protocol,
             gateway.pulse.worker_id,
             gateway.clock(),
@@ -247,7 +253,8 @@ class Exchange:
 
     async def _send(self, attempt: Attempt, bridge: Bridge, call: Call) -> None:
         gateway, ask = self._gateway, self._ask
-        reply = await from_upstream(gateway.servers[attempt.target.upstream].send(call))
+        server = self._own.server if self._own else gateway.servers[attempt.target.upstream]
+        reply = await from_upstream(server.send(call))
         try:
             # 7 relay
             await check_head(attempt.target.protocol, reply, stream=call.stream)
@@ -284,10 +291,10 @@ class Exchange:
             outcome = Outcome.FAILED_MIDWAY
         else:
             outcome = Outcome.FAILED_EARLY
-        usage, provenance = charge(outcome, reported, counted)
-        if finished and reported is not None and ask.prompt is not None:
+        usage, provenance = charge(outcome, reported, counted, own=model.own)
+        if finished and reported is not None and ask.prompt is not None and not model.own:
             gateway.calibration.learn(model.name, ask.prompt, reported.prompt)
-        book = gateway.prices[model.name]
+        book = gateway.price_book(model)
         settlement = Settlement(
             request_id=self._inbound.request_id,
             env_id=record.env_id,
@@ -345,7 +352,7 @@ class Exchange:
         if not self._relay.delivered:
             return None
         usage = delivered(*self._usage())
-        amount = self._gateway.prices[self._model.name].price(usage)
+        amount = self._gateway.price_book(self._model).price(usage)
         request_id, target = self._inbound.request_id, self._target
         assert target is not None, "something was delivered"
         return Checkpoint(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from tollbridge.app.attempts import Routing
 from tollbridge.app.directory import Directory
+from tollbridge.app.group_directory import Groups
 from tollbridge.app.ports import (
     AccountStore,
     Clock,
@@ -18,8 +19,8 @@ from tollbridge.app.ports import (
 from tollbridge.app.pulse import Pulse
 from tollbridge.app.settlement import Settler
 from tollbridge.config import Config
-from tollbridge.ledger.pricing import PriceBook
-from tollbridge.routing.catalog import Catalog
+from tollbridge.ledger.pricing import OWN_BOOK, PriceBook
+from tollbridge.routing.catalog import Catalog, Model
 from tollbridge.translate.calibration import Calibration
 
 
@@ -31,6 +32,7 @@ class Gateway:
     catalog: Catalog
     prices: Mapping[str, PriceBook]
     directory: Directory
+    groups: Groups
     store: AccountStore
     servers: Mapping[str, ModelServer]
     observer: Observer
@@ -47,3 +49,7 @@ class Gateway:
     scoreboard: Scoreboard | None = None
     """None: nobody may ask."""
     routing: Routing = field(default_factory=Routing)
+
+    def price_book(self, model: Model) -> PriceBook:
+        """What the model's tokens cost here."""
+        return OWN_BOOK if model.own else self.prices[model.name]

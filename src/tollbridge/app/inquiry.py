@@ -10,10 +10,18 @@ import msgspec
 from tollbridge.access.keys import hash_key
 from tollbridge.app.admission import identify, ledger_away
 from tollbridge.app.gateway import Gateway
-from tollbridge.app.ports import Call, Inbound, KeyRecord, Receipt, StoreUnavailableError
+from tollbridge.app.group_directory import OwnGroup
+from tollbridge.app.ports import (
+    Call,
+    Inbound,
+    KeyRecord,
+    ModelServer,
+    Receipt,
+    StoreUnavailableError,
+)
 from tollbridge.app.relay import from_upstream, read_whole
 from tollbridge.errors import ErrorCode, GatewayError
-from tollbridge.routing.catalog import Model, Target
+from tollbridge.routing.catalog import Model, Target, is_own
 from tollbridge.translate.asks import CountAsk, read_count
 from tollbridge.translate.bridge import UpstreamTerms
 from tollbridge.translate.count_requests import count_request, read_count_reply
@@ -50,9 +58,13 @@ class Inquiry:
         """
         record = await self._current(inbound)
         catalog = self._gateway.catalog
+        if is_own(inbound.group):
+            group = (await self._group(record, inbound)).group
+            if name:
+                return [group.resolve(name)._replace(name=name)]
+            return group.listed()
         if name:
             return [catalog.resolve(inbound.group, name, record.models_on)]
-        catalog.check_group(inbound.group)
         return [model for model in catalog if model.name in record.models_on]
 
     async def count_tokens(self, inbound: Inbound) -> Count:
@@ -67,8 +79,13 @@ class Inquiry:
         record = await self._current(inbound)
         body = await inbound.body()
         asked = read_count(body)
-        model = self._gateway.catalog.resolve(inbound.group, asked.model, record.models_on)
-        exact = await self._upstream_count(inbound, body, model.targets[0])
+        if is_own(inbound.group):
+            own = await self._group(record, inbound)
+            model, server = own.group.resolve(asked.model), own.server
+        else:
+            model = self._gateway.catalog.resolve(inbound.group, asked.model, record.models_on)
+            server = self._gateway.servers[model.targets[0].upstream]
+        exact = await self._upstream_count(inbound, body, model.targets[0], server)
         tokens = await self._estimate(asked, body) if exact is None else exact
         return Count(msgspec.json.encode({"input_tokens": tokens}), exact is not None)
 
@@ -146,7 +163,16 @@ class Inquiry:
             return self._gateway.calibration.estimate(asked.model, asked.prompt)
         return await asyncio.to_thread(count, prompt_text(body)) + asked.prompt.flat
 
-    async def _upstream_count(self, inbound: Inbound, body: bytes, target: Target) -> int | None:
+    async def _group(self, record: KeyRecord, inbound: Inbound) -> OwnGroup:
+        try:
+            groups = self._gateway.groups
+            return await groups.find(record, inbound.group, inbound.headers)
+        except StoreUnavailableError as error:
+            raise ledger_away() from error
+
+    async def _upstream_count(
+        self, inbound: Inbound, body: bytes, target: Target, server: ModelServer
+    ) -> int | None:
         gateway = self._gateway
         if gateway.clock() < self._not_before.get(target.upstream, 0):
             return None
@@ -157,7 +183,7 @@ class Inquiry:
                 return None
             call = Call(asked.path, asked.body, False, inbound.headers)
             async with asyncio.timeout(COUNT_TIMEOUT_S):
-                reply = await from_upstream(gateway.servers[target.upstream].send(call))
+                reply = await from_upstream(server.send(call))
                 try:
                     whole = await from_upstream(read_whole(reply, RESPONSE_BYTES_MAX))
                 finally:

@@ -5,8 +5,7 @@ Adapters live on the edge floor: `storage` implements the stores, `upstream` the
 `Entropy`, so that a test decides both.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from tollbridge.app.accounts import (
@@ -27,8 +26,8 @@ from tollbridge.app.accounts import (
     UpstreamUsageRow,
     UsageRow,
 )
+from tollbridge.app.clients import Client, Inbound
 from tollbridge.app.observation import Observer, Scoreboard, Waits
-from tollbridge.config import Protocol as WireProtocol
 from tollbridge.ledger.model import (
     UNLIMITED,
     Admission,
@@ -42,16 +41,19 @@ from tollbridge.ledger.model import (
     Settled,
     Settlement,
 )
+from tollbridge.routing.group import Group
 from tollbridge.translate.bridge import Kept
 from tollbridge.units import EnvId, KeyId, MicroCredits, Millis, PackId, RequestId
 
 __all__ = [
     "Alert",
+    "Client",
     "CorrectionConflictError",
     "CorrectionRefusedError",
     "Environment",
     "Grant",
     "GrantConflictError",
+    "Inbound",
     "KeyInfo",
     "KeyRecord",
     "Observer",
@@ -66,7 +68,7 @@ __all__ = [
     "UsageRow",
     "Waits",
 ]
-# The values come with the ports that use them, and those of who watches have a file of their own.
+# The values come with the ports that use them; who asks and who watches have files of their own.
 
 Clock = Callable[[], Millis]
 """Milliseconds since the epoch."""
@@ -92,6 +94,9 @@ class AccountStore(Protocol):
 
     async def generation(self, env_id: EnvId) -> int | None:
         """The environment's current generation; None: no such environment."""
+
+    async def find_group(self, env_id: EnvId, name: str) -> tuple[int, Group | None]:
+        """The environment's generation (0: no such environment), and its group of this name."""
 
     async def admit(self, admission: Admission) -> Hold | Refusal:
         """Hold the price of a request, or say which check refused it. Nothing is written then."""
@@ -195,6 +200,18 @@ class ControlStore(Protocol):
 
     async def models_on(self, env_id: EnvId) -> frozenset[str]:
         """The models that are switched on."""
+
+    async def put_group(self, group: Group, *, replace: bool = False) -> bool:
+        """Add an upstream of the environment and raise the generation.
+
+        False: there is one of this name, and it was not to be replaced.
+        """
+
+    async def remove_group(self, env_id: EnvId, name: str) -> bool:
+        """Remove it with its secret and raise the generation. False: there is none."""
+
+    async def groups(self, env_id: EnvId | None) -> Sequence[Group]:
+        """Of one environment or of all, by environment and name."""
 
     async def grant(self, grant: Grant) -> bool:
         """Grant a pack. False: it exists with the same content.
@@ -333,46 +350,6 @@ class ModelServer(Protocol):
 
     async def close(self) -> None:
         """Close idle connections."""
-
-
-@dataclass(frozen=True, slots=True)
-class Inbound:
-    """A client's request as the edge hands it over; its body has not been read yet."""
-
-    request_id: RequestId
-    protocol: WireProtocol
-    group: str
-    env_id: EnvId | None
-    """From the host; None: the key names the environment."""
-    presented_key: Callable[[], str]
-    headers: Mapping[str, str]
-    body: Callable[[], Awaitable[bytes]]
-
-
-class Client(Protocol):
-    """The client's side of an exchange. Writing never waits; who writes much looks at `choked`."""
-
-    @property
-    def choked(self) -> bool:
-        """The client is slow to take what was written: wait for `drained` before writing more."""
-
-    def start(self, status: int, headers: Sequence[tuple[str, str]]) -> None:
-        """Send the head of the answer; afterwards errors can only be told inside the body."""
-
-    def write(self, data: bytes) -> None:
-        """Send a part of the body. Nothing happens if the client is gone."""
-
-    def finish(self, data: bytes = b"") -> None:
-        """Send the last part."""
-
-    async def drained(self) -> None:
-        """Return once the client is not `choked`, or gone."""
-
-    def watch(self, on_gone: Callable[[], None]) -> None:
-        """Call back once if the client goes away before `finish`, or has gone already."""
-
-    def unwatch(self) -> None:
-        """Stop watching."""
 
 
 class Vault(Protocol):

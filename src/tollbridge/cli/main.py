@@ -2,7 +2,7 @@
 
 import typer
 
-from tollbridge.cli import db, environments, keys, ledger, models, packs
+from tollbridge.cli import db, environments, groups, keys, ledger, models, packs
 from tollbridge.cli.checks import config_app, doctor
 from tollbridge.cli.serve import serve
 
@@ -16,6 +16,7 @@ app.command("serve")(serve)
 app.add_typer(environments.app, name="env")
 app.add_typer(keys.app, name="key")
 app.add_typer(models.app, name="model")
+app.add_typer(groups.app, name="group")
 app.add_typer(packs.app, name="pack")
 app.command("usage")(ledger.usage)
 app.add_typer(ledger.app, name="ledger")

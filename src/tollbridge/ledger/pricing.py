@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from tollbridge.config import PriceConfig, TierConfig
+from tollbridge.price_config import PriceConfig, TierConfig
 from tollbridge.units import MICRO, MicroCredits
 from tollbridge.usage import TokenUsage
 
@@ -92,3 +92,7 @@ def _weights(config: PriceConfig | TierConfig, below: Weights) -> Weights:
             for weight in (getattr(config, name),)
         )
     )
+
+
+OWN_BOOK = price_book(PriceConfig(input=0.0, cache_read=0.0, cache_write=0.0, output=0.0))
+"""Of upstreams that environments bring: they pay for them elsewhere."""

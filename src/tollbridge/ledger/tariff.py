@@ -33,12 +33,16 @@ class Charge(NamedTuple):
     provenance: Provenance
 
 
-def charge(outcome: Outcome, reported: TokenUsage | None, counted: TokenUsage) -> Charge:
+def charge(
+    outcome: Outcome, reported: TokenUsage | None, counted: TokenUsage, *, own: bool = False
+) -> Charge:
     """The row of the tariff for an ended exchange.
 
     `reported` is what the upstream said so far, `counted` our own count of the prompt and of what
-    was delivered.
+    was delivered. `own` is an upstream of the environment's own: its usage costs nothing.
     """
+    if own:
+        return charge(outcome, reported, counted)._replace(provenance=Provenance.OWN)
     if reported is not None and max(astuple(reported)) > TOKENS_MAX:
         reported = None
     match outcome:

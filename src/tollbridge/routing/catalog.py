@@ -3,19 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from tollbridge.config import (
-    DEMO_UPSTREAM,
-    Config,
-    DialectOverrides,
-    Protocol,
-    SystemMessages,
-    TargetConfig,
-)
+from tollbridge.config import DEMO_UPSTREAM, Config, Protocol, TargetConfig
+from tollbridge.dialect_config import DialectOverrides, SystemMessages
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.units import Tokens
 
 OPERATOR_GROUP = "cloudbase"
-"""The group whose models the operator deploys; every other group is an environment's own."""
+"""The group whose models the operator deploys. No other group's name begins with it."""
 
 NAME_CHARS_MAX = 100
 """How much of an unknown name an error repeats."""
@@ -53,6 +47,8 @@ class Model(NamedTuple):
     """Whether targets of one rank share the requests."""
     affinity: bool = True
     """Whether a session keeps to one of them."""
+    own: bool = False
+    """Of an environment's own upstream: no pack pays for it."""
 
 
 class Catalog:
@@ -124,7 +120,7 @@ class Catalog:
 
     def check_group(self, group: str) -> None:
         """Raise `GatewayError` GROUP_UNKNOWN unless this is the operator's group."""
-        if group.lower() != OPERATOR_GROUP:
+        if is_own(group):
             raise GatewayError(
                 ErrorCode.GROUP_UNKNOWN,
                 f"There is no model group {group[:NAME_CHARS_MAX]!r}; the operator's group is"
@@ -145,3 +141,8 @@ def _ranked(targets: Sequence[TargetConfig]) -> Iterator[tuple[int, TargetConfig
             rank += not (weighted and before.priority == target.priority)
         yield rank, target
         before = target
+
+
+def is_own(group: str) -> bool:
+    """Whether a group can only be an environment's own."""
+    return group != OPERATOR_GROUP and group.lower() != OPERATOR_GROUP

@@ -44,7 +44,7 @@ def environments(session: Session) -> list[Environment]:
 
 def limit_environment(session: Session, env_id: EnvId, limits: Limits) -> None:
     """Set what an environment may do at once and in a minute."""
-    _raise_generation(session, env_id)
+    raise_generation(session, env_id)
     session.write("limit_environment", (env_id, *astuple(limits)))
 
 
@@ -56,7 +56,7 @@ def generation(session: Session, env_id: EnvId) -> int | None:
 
 def add_key(session: Session, key: KeyInfo, key_hash: bytes) -> None:
     """Store a key's hash."""
-    _raise_generation(session, key.env_id)
+    raise_generation(session, key.env_id)
     session.write(
         "insert_key",
         (
@@ -77,7 +77,7 @@ def limit_key(
     if found is None:
         return False
     env_id = EnvId(found[0])
-    _raise_generation(session, env_id)
+    raise_generation(session, env_id)
     session.write("limit_key", (key_id, *astuple(limits), None if strict is None else int(strict)))
     if budget:
         session.write("set_budget", (env_id, key_id, budget))
@@ -135,13 +135,13 @@ def revoke_key(session: Session, key_id: KeyId, now: Millis) -> bool:
     if found is None:
         return False
     session.write("revoke_key", (key_id, now))
-    _raise_generation(session, EnvId(found[0]))
+    raise_generation(session, EnvId(found[0]))
     return True
 
 
 def switch(session: Session, env_id: EnvId, models: Sequence[str], *, on: bool) -> None:
     """Turn models on or off."""
-    _raise_generation(session, env_id)
+    raise_generation(session, env_id)
     name = "switch_on" if on else "switch_off"
     session.write(name, *((env_id, model) for model in models))
 
@@ -203,6 +203,7 @@ def require_environment(session: Session, env_id: EnvId) -> None:
         raise UnknownEnvironmentError(f"there is no environment {env_id}")
 
 
-def _raise_generation(session: Session, env_id: EnvId) -> None:
+def raise_generation(session: Session, env_id: EnvId) -> None:
+    """Every change begins with it. Raises `UnknownEnvironmentError`."""
     require_environment(session, env_id)
     session.write("raise_generation", (env_id,))

@@ -14,7 +14,8 @@ from tollbridge.app.ports import (
     UsageRow,
 )
 from tollbridge.ledger.model import UNLIMITED, Correction, Limits, Pack, PackTransfer
-from tollbridge.storage import control, records
+from tollbridge.routing.group import Group
+from tollbridge.storage import control, group_records, records
 from tollbridge.storage.session import Session
 from tollbridge.units import EnvId, KeyId, MicroCredits, Millis, PackId, RequestId
 
@@ -92,6 +93,18 @@ class ControlTransactions(ABC):
     async def models_on(self, env_id: EnvId) -> frozenset[str]:
         """See `ControlStore`."""
         return await self._read(lambda s: control.models_on(s, env_id))
+
+    async def put_group(self, group: Group, *, replace: bool = False) -> bool:
+        """See `ControlStore`."""
+        return await self._write(lambda s: group_records.put(s, group, replace=replace))
+
+    async def remove_group(self, env_id: EnvId, name: str) -> bool:
+        """See `ControlStore`."""
+        return await self._write(lambda s: group_records.remove(s, env_id, name))
+
+    async def groups(self, env_id: EnvId | None) -> Sequence[Group]:
+        """See `ControlStore`."""
+        return await self._read(lambda s: group_records.listed(s, env_id))
 
     async def grant(self, grant: Grant) -> bool:
         """See `ControlStore`."""

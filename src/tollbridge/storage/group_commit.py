@@ -20,6 +20,7 @@ from typing import Any, Generic, TypeVar
 
 from tollbridge.app.ports import StoreUnavailableError
 from tollbridge.storage.batch import Batch
+from tollbridge.storage.session import OutcomeUnknownError
 
 COMMANDS_MAX = 64
 """Commands in one transaction: about 2 ms in which the loop serves nobody else."""
@@ -43,15 +44,22 @@ Command = Callable[[Batch], T]
 class _Entry(Generic[T]):
     """A command and whoever waits for it."""
 
-    __slots__ = ("_error", "_result", "alone", "command", "droppable", "future")
+    __slots__ = ("_error", "_result", "alone", "command", "droppable", "future", "lasting")
 
     def __init__(
-        self, command: Command[T], future: asyncio.Future[T], *, alone: bool, droppable: bool
+        self,
+        command: Command[T],
+        future: asyncio.Future[T],
+        *,
+        alone: bool,
+        droppable: bool,
+        lasting: bool,
     ) -> None:
         self.command = command
         self.future = future
         self.alone = alone
         self.droppable = droppable
+        self.lasting = lasting
         self._error: Exception | None = None
 
     def run(self, batch: Batch) -> None:
@@ -75,6 +83,15 @@ class _Entry(Generic[T]):
         else:
             self.future.set_result(self._result)
 
+    def fail_away(self, error: Exception, *, in_doubt: bool) -> None:
+        """The database is away; `in_doubt` if it may have committed all the same."""
+        message = f"the database cannot be written: {error}"
+        away = StoreUnavailableError(message)
+        if in_doubt and self._error is None:
+            away = OutcomeUnknownError(message, self._result)
+        away.__cause__ = error
+        self.fail(away)
+
     def fail(self, error: BaseException) -> None:
         if not self.future.done():
             self.future.set_exception(error)
@@ -92,27 +109,39 @@ class GroupCommit:
         self._connection = connection
         self._start_batch = start_batch
         self._queue: deque[_Entry[Any]] = deque()
+        self._unmade: list[_Entry[Any]] = []
+        """Lasting commands that failed: they join the next transaction that others begin."""
         self._scheduled_on: asyncio.AbstractEventLoop | None = None
         self._tries = 0
         self._locked_since = 0.0
         self._jitter = os.getpid()
+        self._committing = False
         self.commits = 0
 
     def submit(
-        self, command: Command[T], *, alone: bool = False, droppable: bool = False
+        self,
+        command: Command[T],
+        *,
+        alone: bool = False,
+        droppable: bool = False,
+        lasting: bool = False,
     ) -> asyncio.Future[T]:
         """Run `command` in the next transaction; the future is done when that is committed.
 
         `alone` gives it a transaction of its own, in which it may write at any point. A
         `droppable` command is not run if its future is cancelled before the transaction begins;
-        any other is run even if nobody waits for it any more.
+        any other is run even if nobody waits for it any more. A `lasting` one waits until the
+        database is back; its future never tells that it is away.
 
         Raises (through the future):
             StoreUnavailableError: the database is away or was locked for `GIVE_UP_S`.
+            OutcomeUnknownError: it went away while it committed.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._queue.append(_Entry(command, future, alone=alone, droppable=droppable))
+        self._queue.append(
+            _Entry(command, future, alone=alone, droppable=droppable, lasting=lasting)
+        )
         # A loop that was closed with a retry pending will not come back to it.
         if self._scheduled_on is not loop:
             self._scheduled_on = loop
@@ -131,6 +160,8 @@ class GroupCommit:
     def _take(self) -> list[_Entry[Any]]:
         entries: list[_Entry[Any]] = []
         queue = self._queue
+        if queue and not queue[0].alone:
+            entries, self._unmade = self._unmade, entries
         while queue and len(entries) < COMMANDS_MAX:
             if queue[0].alone and entries:
                 break
@@ -149,7 +180,7 @@ class GroupCommit:
             if _is_busy(error):
                 return self._try_later(entries, loop, error)
             if isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.IntegrityError):
-                _fail(entries, error)
+                self._fail(entries, error)
             elif len(entries) == 1:
                 entries[0].fail(error)
             else:
@@ -165,18 +196,26 @@ class GroupCommit:
 
     def _transact(self, entries: list[_Entry[Any]]) -> None:
         connection = self._connection
+        self._committing = False
         connection.execute("BEGIN IMMEDIATE")
         try:
             batch = self._start_batch(len(entries) == 1)
             for entry in entries:
                 entry.run(batch)
             batch.flush()
+            self._committing = True
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
         batch.committed()
+
+    def _fail(self, entries: list[_Entry[Any]], error: Exception) -> None:
+        self._unmade += [entry for entry in entries if entry.lasting]
+        for entry in entries:
+            if not entry.lasting:
+                entry.fail_away(error, in_doubt=self._committing)
 
     def _try_later(
         self, entries: list[_Entry[Any]], loop: asyncio.AbstractEventLoop, error: Exception
@@ -185,7 +224,7 @@ class GroupCommit:
             self._locked_since = loop.time()
         elif loop.time() - self._locked_since >= GIVE_UP_S:
             self._tries = 0
-            _fail([*entries, *self._queue], error)
+            self._fail([*entries, *self._queue], error)
             self._queue.clear()
             return True
         self._queue.extendleft(reversed(entries))
@@ -201,10 +240,3 @@ def _is_busy(error: Exception) -> bool:
     # The low byte is the primary code; the rest says which lock.
     code: int = getattr(error, "sqlite_errorcode", 0) & 0xFF
     return code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-
-
-def _fail(entries: list[_Entry[Any]], error: Exception) -> None:
-    for entry in entries:
-        away = StoreUnavailableError(f"the database cannot be written: {error}")
-        away.__cause__ = error
-        entry.fail(away)

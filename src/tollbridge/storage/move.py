@@ -19,8 +19,8 @@ from tollbridge.storage.session import Row
 from tollbridge.units import Millis
 
 TABLES = (
-    "environments", "keys", "budgets", "windows", "switches", "packs", "transfers", "holds",
-    "usage_records", "price_versions", "corrections", "alerts", "workers",
+    "environments", "keys", "budgets", "windows", "switches", "groups", "group_models", "packs",
+    "transfers", "holds", "usage_records", "price_versions", "corrections", "alerts", "workers",
 )  # fmt: skip
 """Every table of the file, in an order that foreign keys allow."""
 

@@ -21,7 +21,8 @@ from tollbridge.ledger.model import (
     Settled,
     Settlement,
 )
-from tollbridge.storage import control, records
+from tollbridge.routing.group import Group
+from tollbridge.storage import control, group_records, records
 from tollbridge.storage.batch import Batch
 from tollbridge.storage.control_store import ControlTransactions
 from tollbridge.storage.postgres_batch import QUERIES, Reads
@@ -29,13 +30,12 @@ from tollbridge.storage.postgres_commit import BATCHES_MAX, GIVE_UP_S, CommitQue
 from tollbridge.storage.postgres_connections import (
     Connection,
     Connections,
-    OutcomeUnknownError,
     Trouble,
     trouble,
     unavailable,
 )
 from tollbridge.storage.replay import ReplaySession, UnreadError
-from tollbridge.storage.session import Session, Value
+from tollbridge.storage.session import OutcomeUnknownError, Session, Value
 from tollbridge.storage.sweep import due
 from tollbridge.units import ALERT_LEVELS_DEFAULT, EnvId, Millis, PackId, RequestId
 
@@ -83,6 +83,10 @@ class PostgresStore(ControlTransactions):
     async def generation(self, env_id: EnvId) -> int | None:
         """See `AccountStore`."""
         return await self._ask(lambda session: control.generation(session, env_id))
+
+    async def find_group(self, env_id: EnvId, name: str) -> tuple[int, Group | None]:
+        """See `AccountStore`."""
+        return await self._ask(lambda session: group_records.find(session, env_id, name))
 
     async def admit(self, admission: Admission) -> Hold | Refusal:
         """See `AccountStore`."""

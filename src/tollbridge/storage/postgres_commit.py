@@ -28,12 +28,12 @@ from tollbridge.storage.postgres_batch import QUERIES, Loaded, Reads
 from tollbridge.storage.postgres_connections import (
     Connection,
     Connections,
-    OutcomeUnknownError,
     Trouble,
     trouble,
     unavailable,
 )
 from tollbridge.storage.replay import UnreadError
+from tollbridge.storage.session import OutcomeUnknownError
 from tollbridge.units import EnvId, Millis
 
 COMMANDS_MAX = 64

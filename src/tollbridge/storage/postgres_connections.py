@@ -74,10 +74,6 @@ def _trouble_of_code(code: str) -> Trouble:
     return Trouble.BROKEN
 
 
-class OutcomeUnknownError(StoreUnavailableError):
-    """The database went away while it committed."""
-
-
 def unavailable(error: BaseException) -> StoreUnavailableError:
     """The port's error, with its cause and the remedy if there is one."""
     if isinstance(error, asyncpg.UndefinedTableError | asyncpg.UndefinedColumnError):

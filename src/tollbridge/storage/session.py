@@ -9,6 +9,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
+from tollbridge.app.ports import StoreUnavailableError
+
+
+class OutcomeUnknownError(StoreUnavailableError):
+    """The database went away while it committed. `answer` is the command's, if it did commit."""
+
+    def __init__(self, message: str, answer: object = None) -> None:
+        super().__init__(message)
+        self.answer = answer
+
+
 Value = str | int | bytes | None
 Row = tuple[Any, ...]
 """As the engine gives it: texts, integers, bytes and None, typed by who names the statement."""

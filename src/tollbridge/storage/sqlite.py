@@ -27,13 +27,14 @@ from tollbridge.ledger.model import (
     Settled,
     Settlement,
 )
-from tollbridge.storage import control, records
+from tollbridge.routing.group import Group
+from tollbridge.storage import control, group_records, records
 from tollbridge.storage.batch import Batch, read_pack
 from tollbridge.storage.batches import Batches
 from tollbridge.storage.control_store import ControlTransactions
 from tollbridge.storage.group_commit import GroupCommit
 from tollbridge.storage.migrations import Migration, pending
-from tollbridge.storage.session import Session
+from tollbridge.storage.session import OutcomeUnknownError, Session
 from tollbridge.storage.sqlite_migrations import migrate, version
 from tollbridge.storage.sqlite_session import QUERIES, SqliteSession
 from tollbridge.storage.sweep import due
@@ -102,16 +103,20 @@ class SqliteStore(ControlTransactions):
         with _unavailable():
             return control.generation(self._session, env_id)
 
+    async def find_group(self, env_id: EnvId, name: str) -> tuple[int, Group | None]:
+        """See `AccountStore`."""
+        with _unavailable():
+            return group_records.find(self._session, env_id, name)
+
     async def admit(self, admission: Admission) -> Hold | Refusal:
         """See `AccountStore`."""
         future = self._group.submit(lambda batch: batch.admit(admission), droppable=True)
         try:
             return await future
-        except asyncio.CancelledError:
-            # The hold may have been placed just before, and nobody was told of it.
-            placed = not future.cancelled() and future.exception() is None
-            if placed and isinstance(future.result(), Hold):
-                self._group.submit(lambda batch: batch.abandon(admission))
+        except (asyncio.CancelledError, OutcomeUnknownError):
+            # Nobody is told of the hold, and it may be there.
+            if isinstance(_answer(future), Hold):
+                self._group.submit(lambda batch: batch.abandon(admission), lasting=True)
             raise
 
     async def settle(self, settlement: Settlement) -> Settled:
@@ -256,6 +261,16 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
             time.sleep(0.01)
         else:
             return
+
+
+def _answer(future: asyncio.Future[T]) -> object:
+    """Of a command that is committed, or may be."""
+    if future.cancelled():
+        return None
+    error = future.exception()
+    if error is None:
+        return future.result()
+    return error.answer if isinstance(error, OutcomeUnknownError) else None
 
 
 def _recover(env_id: EnvId, request_id: RequestId, now: Millis) -> Callable[[Batch], bool]:

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from tollbridge.config import DialectOverrides, SystemMessages
+from tollbridge.dialect_config import DialectOverrides, SystemMessages
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.prompt_features import Features
 from tollbridge.translate.unknown_names import UnknownNames

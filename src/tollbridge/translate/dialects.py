@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 from msgspec import UNSET, Raw
 
-from tollbridge.config import DialectOverrides
+from tollbridge.dialect_config import DialectOverrides
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.bridge import UpstreamTerms
 from tollbridge.translate.tables import EFFORT_TO_BUDGET

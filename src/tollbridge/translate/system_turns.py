@@ -8,7 +8,7 @@ before (protocol notes C.9.1); all other bytes stay.
 import msgspec
 from msgspec import Raw, Struct
 
-from tollbridge.config import SystemMessages
+from tollbridge.dialect_config import SystemMessages
 from tollbridge.translate.content_to_chat import system_text
 from tollbridge.translate.members import has_member, read_members, write_member
 from tollbridge.wire.codec import decode, encode

@@ -1,5 +1,7 @@
 """An upstream with its credentials: what the exchange calls."""
 
+from collections.abc import Sequence
+
 from tollbridge.app.ports import Call, Upstream, UpstreamReply, UpstreamRequest
 from tollbridge.config import Protocol
 from tollbridge.upstream.headers import request_headers
@@ -8,11 +10,19 @@ from tollbridge.upstream.headers import request_headers
 class CredentialedServer:
     """Implements `app.ports.ModelServer` over any `app.ports.Upstream`."""
 
-    def __init__(self, upstream: Upstream, protocol: Protocol, dialect: str, api_key: str) -> None:
+    def __init__(
+        self,
+        upstream: Upstream,
+        protocol: Protocol,
+        dialect: str,
+        api_key: str,
+        more_headers: Sequence[tuple[str, str]] = (),
+    ) -> None:
         self._upstream = upstream
         self._protocol: Protocol = protocol
         self._dialect = dialect
         self._api_key = api_key
+        self._more_headers = more_headers
 
     async def send(self, call: Call) -> UpstreamReply:
         """See `Upstream.send`."""
@@ -24,6 +34,7 @@ class CredentialedServer:
             stream=call.stream,
             pin_version=call.pin_version,
         )
+        headers += self._more_headers
         return await self._upstream.send(UpstreamRequest("POST", call.path, headers, call.body))
 
     async def close(self) -> None:

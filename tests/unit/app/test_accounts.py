@@ -1,4 +1,4 @@
-from tollbridge.app import accounts, observation, ports
+from tollbridge.app import accounts, clients, observation, ports
 from tollbridge.app.accounts import KeyInfo, KeyRecord
 from tollbridge.ledger.model import UNLIMITED
 from tollbridge.units import EnvId, KeyId, Millis
@@ -7,7 +7,7 @@ from tollbridge.units import EnvId, KeyId, Millis
 def test_the_ports_export_every_value() -> None:
     own = {
         name
-        for module in (accounts, observation)
+        for module in (accounts, clients, observation)
         for name, value in vars(module).items()
         if isinstance(value, type) and value.__module__ == module.__name__
     }

@@ -188,7 +188,7 @@ def watched(world, key):
     server = msgspec.structs.replace(config.server, metrics_key="a long secret word")
     config = msgspec.structs.replace(config, server=server)
     gateway = dataclasses.replace(world.gateway, config=config, scoreboard=Board())
-    return Inquiry(gateway), dataclasses.replace(world.inbound(b""), presented_key=lambda: key)
+    return Inquiry(gateway), world.inbound(b"")._replace(presented_key=lambda: key)
 
 
 @in_world()

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from tollbridge.config import PriceConfig, TierConfig
 from tollbridge.ledger.pricing import PriceBook, Tier, Weights, price_book
+from tollbridge.price_config import PriceConfig, TierConfig
 from tollbridge.usage import TokenUsage
 
 TIERED = PriceBook(

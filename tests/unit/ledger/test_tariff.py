@@ -64,6 +64,12 @@ def test_what_was_delivered_is_never_less_than_what_was_counted():
     assert delivered(REPORTED, COUNTED).output == REPORTED.output
 
 
+@pytest.mark.parametrize("outcome", Outcome)
+def test_an_upstream_of_the_environments_own(outcome):
+    usage, _ = charge(outcome, REPORTED, COUNTED)
+    assert charge(outcome, REPORTED, COUNTED, own=True) == (usage, Provenance.OWN)
+
+
 def test_every_outcome_has_a_row():
     assert {charge(outcome, REPORTED, COUNTED).provenance for outcome in Outcome} == {
         Provenance.REPORTED, Provenance.COUNTED, Provenance.VOID, Provenance.RECOVERED,

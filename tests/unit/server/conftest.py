@@ -13,9 +13,11 @@ import pytest
 from tests.fakes.exchange_parts import MemorySpool
 from tests.fakes.wire_client import Answer, call
 
+from tollbridge.access.cipher import Cipher
 from tollbridge.access.keys import hash_key, mint_key
 from tollbridge.app.directory import Directory
 from tollbridge.app.gateway import Gateway
+from tollbridge.app.group_directory import Groups
 from tollbridge.app.ports import Grant, KeyInfo
 from tollbridge.app.pulse import Pulse
 from tollbridge.app.settlement import Settler
@@ -28,6 +30,7 @@ from tollbridge.storage.sqlite import SqliteStore
 from tollbridge.telemetry.logs import LogObserver
 from tollbridge.units import MICRO, EnvId, KeyId, MicroCredits, Millis, PackId
 from tollbridge.upstream.demo.upstream import DemoUpstream
+from tollbridge.upstream.group_server import GroupServers
 from tollbridge.upstream.model_server import CredentialedServer
 
 START = Millis(1_800_000_000_000)
@@ -67,6 +70,7 @@ class World:
             catalog=Catalog.of(CONFIG),
             prices={name: price_book(model.price) for name, model in CONFIG.models.items()},
             directory=Directory(self.store),
+            groups=Groups(self.store, GroupServers(CONFIG.groups, Cipher([b"key"]), "here")),
             store=self.store,
             servers={"demo": CredentialedServer(DemoUpstream(pace_ms=0), "messages", "demo", "")},
             observer=observer,

@@ -192,3 +192,33 @@ def test_a_loop_that_ends_with_a_retry_pending_blocks_nobody(notes: Notes, tmp_p
     other.close()
     asyncio.run(come_back())
     assert notes.numbers() == [1, 2]
+
+
+class BrokenDisk:
+    """Its statements fail as long as it is `broken`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.broken = True
+
+    def execute(self, sql: str) -> sqlite3.Cursor:
+        if self.broken:
+            raise sqlite3.OperationalError("disk I/O error")
+        return self.connection.execute(sql)
+
+
+def test_a_lasting_command_waits_for_the_database(notes: Notes) -> None:
+    disk = BrokenDisk(notes.connection)
+    notes.group = GroupCommit(disk, notes.start)
+
+    async def scenario() -> None:
+        lasting = notes.add(1, lasting=True)
+        assert isinstance((await gathered(notes.add(2)))[0], StoreUnavailableError)
+        assert isinstance((await gathered(notes.add(3)))[0], StoreUnavailableError)
+        disk.broken = False
+        assert await notes.add(4, alone=True) == 40
+        assert not lasting.done(), "one that is alone shares with nobody"
+        assert await gathered(notes.add(5), lasting) == [50, 10]
+
+    asyncio.run(scenario())
+    assert notes.numbers() == [1, 4, 5]

@@ -3,7 +3,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from tests.contract.samples import ENV, admission, correction, grant, key, need, settlement
+from tests.contract.samples import ENV, admission, correction, grant, group, key, need, settlement
 from tests.fakes.postgres_server import PostgresServer
 
 from tollbridge.ledger.audit import audit
@@ -26,11 +26,12 @@ async def life(path: Path) -> None:
     await store.create_environment(EnvId("b"), "Other", Millis(0))
     await store.add_key(*key(1, budget=500))
     await store.switch(ENV, ["m"], on=True)
+    await store.put_group(group("kimi", secret=b"\0sealed", models=("a", "b")))
     await store.keep_prices({"v1": "{}"}, Millis(0))
     await store.grant(grant("p1", 100))
     await store.grant(grant("p2", 70, env_id=EnvId("b"), expires_at=99, models=("m",)))
     await store.correct(correction("c1", "p1", -10))
-    about = {"generation": 3, "limits": limits, "key_limits": limits, "key_budgeted": True}
+    about = {"generation": 4, "limits": limits, "key_limits": limits, "key_budgeted": True}
     assert isinstance(await store.admit(admission("r1", need(), **about)), Hold)
     await store.settle(settlement("r1", 30))
     assert isinstance(await store.admit(admission("r2", need(), **about)), Hold)
@@ -64,7 +65,7 @@ async def goes_on(dsn: str) -> None:
     store = PostgresStore(dsn)
     assert await store.settle(settlement("r2", 40, key_id=KeyId("key_1"))) == Settled(40, 0)
     assert isinstance(
-        await store.admit(admission("r3", need(5, 1), generation=3, key_budgeted=True)), Hold
+        await store.admit(admission("r3", need(5, 1), generation=4, key_budgeted=True)), Hold
     )
     packs = await store.packs(ENV)
     assert (packs[0].available, packs[0].spent) == (0, 70)

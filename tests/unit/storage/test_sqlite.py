@@ -8,6 +8,7 @@ from tests.contract.samples import ENV, admission, grant, need, settlement
 
 from tollbridge.app.ports import StoreUnavailableError
 from tollbridge.ledger.audit import audit
+from tollbridge.ledger.model import Hold
 from tollbridge.storage.migrations import SchemaVersionError
 from tollbridge.storage.sqlite import SqliteStore, audit_rows, connect
 from tollbridge.units import Millis
@@ -171,6 +172,58 @@ def test_a_cancelled_admission_leaves_no_hold(ticks: int, tmp_path: Path) -> Non
         report = audit(rows)
     assert report.differences == []
     assert (len(report.open_holds) == 1) == (fate == "held")
+
+
+class FailingDisk(sqlite3.Connection):
+    """Its next commit fails, after it was applied or instead, and so do `failures` after it."""
+
+    applies = True
+    failures = 0
+
+    def execute(self, sql: str, *parameters: object) -> sqlite3.Cursor:
+        if sql != "COMMIT" or not self.failures:
+            return super().execute(sql, *parameters)
+        self.failures -= 1
+        if self.applies:
+            super().execute(sql)
+        raise sqlite3.OperationalError("disk I/O error")
+
+
+@pytest.mark.parametrize("applies", [True, False])
+@pytest.mark.parametrize("failures", [1, 3])
+def test_a_commit_that_failed_leaves_no_hold_behind(
+    failures: int, applies: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disks = []
+
+    def connect_badly(path: Path, **options: object) -> sqlite3.Connection:
+        disks.append(FailingDisk(path, **options))
+        return disks[-1]
+
+    async def scenario() -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(sqlite3, "connect", connect_badly)
+            store = SqliteStore(tmp_path / "ledger.db")
+        disk = disks[0]  # the log's checkpointer connects too
+        await store.create_environment(ENV, "Acme", Millis(0))
+        await store.grant(grant("p1", 100))
+        disk.applies, disk.failures = applies, failures
+        with pytest.raises(StoreUnavailableError):
+            await store.admit(admission("r1", need()))
+        while disk.failures:
+            with pytest.raises(StoreUnavailableError):
+                await store.checkpoint("worker-1", (), Millis(0))
+        await store.checkpoint("worker-1", (), Millis(0))
+        assert [(p.available, p.held) for p in await store.packs(ENV)] == [(100, 0)]
+        assert isinstance(await store.admit(admission("r2", need())), Hold)
+        await store.settle(settlement("r2", 30))
+        await store.close("worker-1")
+
+    asyncio.run(scenario())
+    with audit_rows(tmp_path / "ledger.db") as rows:
+        report = audit(rows)
+    assert (report.differences, report.open_holds) == ([], [])
+    assert report.exchanges == 1 + applies, "what was undone is recorded as void"
 
 
 @pytest.mark.parametrize("ticks", range(4))

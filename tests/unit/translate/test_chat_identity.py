@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tollbridge.config import DialectOverrides
+from tollbridge.dialect_config import DialectOverrides
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.asks import read_ask
 from tollbridge.translate.bridge import Ask, Identity, UpstreamTerms

@@ -2,7 +2,8 @@ from itertools import pairwise
 
 import pytest
 
-from tollbridge.config import DIALECTS, ConfigError, DialectOverrides, parse_config
+from tollbridge.config import DIALECTS, ConfigError, parse_config
+from tollbridge.dialect_config import DialectOverrides
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.routing.catalog import Catalog
 from tollbridge.translate.bridge import UpstreamTerms

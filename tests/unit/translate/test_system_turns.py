@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from tollbridge.config import SystemMessages
+from tollbridge.dialect_config import SystemMessages
 from tollbridge.translate.asks import read_ask
 from tollbridge.translate.bridge import Identity, UpstreamTerms
 from tollbridge.translate.identity import MessagesIdentity

@@ -219,6 +219,49 @@ DELETE FROM switches WHERE env_id = ?1 AND model = ?2;
 -- The models that are switched on.
 SELECT model FROM switches WHERE env_id = ?1;
 
+-- name: find_group
+-- The generation, and a group with a row for each of its models, if there is one.
+SELECT generation, groups.env_id, groups.name, base_url, protocol, dialect, output_limit, secret,
+       hint, groups.created_at, model
+  FROM environments
+  LEFT JOIN groups ON groups.env_id = environments.env_id AND groups.name = ?2
+  LEFT JOIN group_models
+    ON group_models.env_id = groups.env_id AND group_models.group_name = groups.name
+ WHERE environments.env_id = ?1 ORDER BY model;
+
+-- name: has_group
+-- A row if there is one.
+SELECT 1 FROM groups WHERE env_id = ?1 AND name = ?2;
+
+-- name: put_group
+-- A new one, or another one in the place of the one of that name.
+INSERT INTO groups (env_id, name, base_url, protocol, dialect, output_limit, secret, hint,
+                    created_at)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+    ON CONFLICT (env_id, name) DO UPDATE
+   SET base_url = excluded.base_url, protocol = excluded.protocol, dialect = excluded.dialect,
+       output_limit = excluded.output_limit, secret = excluded.secret, hint = excluded.hint;
+
+-- name: delete_group
+-- Its models are deleted first.
+DELETE FROM groups WHERE env_id = ?1 AND name = ?2;
+
+-- name: insert_group_model
+-- One of the models that it serves.
+INSERT INTO group_models (env_id, group_name, model) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING;
+
+-- name: delete_group_models
+-- All of one group.
+DELETE FROM group_models WHERE env_id = ?1 AND group_name = ?2;
+
+-- name: groups
+-- The groups of one environment, or of all if none is given, with a row for each model.
+SELECT groups.env_id, groups.name, base_url, protocol, dialect, output_limit, secret, hint,
+       created_at, model
+  FROM groups LEFT JOIN group_models
+    ON group_models.env_id = groups.env_id AND group_models.group_name = groups.name
+ WHERE ?1 IS NULL OR groups.env_id = ?1 ORDER BY groups.env_id, groups.name, model;
+
 -- name: insert_pack
 -- A new pack, all of it available.
 INSERT INTO packs (env_id, pack_id, granted, available, held, spent, expired,
@@ -296,11 +339,12 @@ SELECT env_id, date(ended_at / 1000, 'unixepoch') AS day, model, count(*),
  GROUP BY env_id, day, model ORDER BY env_id, day, model;
 
 -- name: upstream_usage
--- Usage added up by day (UTC), upstream, its model's name and provenance.
+-- Usage added up by day (UTC), upstream, its model's name and provenance; of the operator's
+-- upstreams, for nobody else is billed to the operator.
 SELECT date(ended_at / 1000, 'unixepoch') AS day, upstream, upstream_model, provenance, count(*),
        sum(input), sum(cache_read), sum(cache_write), sum(output)
   FROM usage_records
- WHERE ended_at >= ?1 AND ended_at < ?2
+ WHERE ended_at >= ?1 AND ended_at < ?2 AND upstream NOT LIKE 'own:%'
  GROUP BY day, upstream, upstream_model, provenance
  ORDER BY day, upstream, upstream_model, provenance;
 

@@ -63,6 +63,29 @@ CREATE TABLE switches (
     PRIMARY KEY (env_id, model)
 ) STRICT, WITHOUT ROWID;
 
+-- Upstreams that environments bring themselves. The secret is encrypted, and bound to the address.
+CREATE TABLE groups (
+    env_id       TEXT    NOT NULL REFERENCES environments,
+    name         TEXT    NOT NULL CHECK (name <> '' AND name NOT LIKE 'cloudbase%'),
+    base_url     TEXT    NOT NULL,
+    protocol     TEXT    NOT NULL CHECK (protocol = 'messages' OR protocol = 'chat'),
+    dialect      TEXT    NOT NULL,
+    output_limit INTEGER NOT NULL CHECK (output_limit > 0),
+    secret       BLOB    NOT NULL,
+    hint         TEXT    NOT NULL CHECK (length(hint) <= 4),
+    created_at   INTEGER NOT NULL,
+    PRIMARY KEY (env_id, name)
+) STRICT, WITHOUT ROWID;
+
+-- The models that a group serves; `*`: whatever is asked for.
+CREATE TABLE group_models (
+    env_id     TEXT NOT NULL,
+    group_name TEXT NOT NULL,
+    model      TEXT NOT NULL CHECK (model <> ''),
+    PRIMARY KEY (env_id, group_name, model),
+    FOREIGN KEY (env_id, group_name) REFERENCES groups
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE packs (
     env_id     TEXT    NOT NULL REFERENCES environments,
     pack_id    TEXT    NOT NULL,

@@ -73,6 +73,29 @@ CREATE TABLE switches (
     PRIMARY KEY (env_id, model)
 );
 
+-- Upstreams that environments bring themselves. The secret is encrypted, and bound to the address.
+CREATE TABLE groups (
+    env_id       text   NOT NULL REFERENCES environments,
+    name         text   NOT NULL CHECK (name <> '' AND name NOT LIKE 'cloudbase%'),
+    base_url     text   NOT NULL,
+    protocol     text   NOT NULL CHECK (protocol IN ('messages', 'chat')),
+    dialect      text   NOT NULL,
+    output_limit bigint NOT NULL CHECK (output_limit > 0),
+    secret       bytea  NOT NULL,
+    hint         text   NOT NULL CHECK (length(hint) <= 4),
+    created_at   bigint NOT NULL,
+    PRIMARY KEY (env_id, name)
+);
+
+-- The models that a group serves; `*`: whatever is asked for.
+CREATE TABLE group_models (
+    env_id     text NOT NULL,
+    group_name text NOT NULL,
+    model      text NOT NULL CHECK (model <> ''),
+    PRIMARY KEY (env_id, group_name, model),
+    FOREIGN KEY (env_id, group_name) REFERENCES groups
+);
+
 CREATE TABLE packs (
     env_id     text   NOT NULL REFERENCES environments,
     pack_id    text   NOT NULL,
