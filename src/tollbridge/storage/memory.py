@@ -14,8 +14,8 @@ from tollbridge.ledger.machine import Budget
 from tollbridge.ledger.model import Leg, Pack
 from tollbridge.units import EnvId, KeyId, Millis, PackId, RequestId
 
-ENVIRONMENTS_MAX = 4_096
-"""Of more environments than this nothing is kept: it would only fill the memory."""
+ENTRIES_MAX = 4_096
+"""With more environments and limited keys than this all is dropped, so that it cannot grow on."""
 
 Counted = tuple[EnvId, KeyId]
 """A key, or with an empty key the environment as a whole."""
@@ -48,4 +48,5 @@ class Memory:
     @property
     def is_full(self) -> bool:
         """Whether it has to be dropped."""
-        return len(self.generations) > ENVIRONMENTS_MAX
+        counted = len(self.windows) + len(self.budgets) + len(self.under_way)
+        return len(self.generations) + counted > ENTRIES_MAX

@@ -132,7 +132,7 @@ def test_an_ended_request_is_not_admitted_again_among_others(open_store: Scenari
 def test_of_many_environments_nothing_is_kept(
     open_store: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "ENVIRONMENTS_MAX", 0)
+    monkeypatch.setattr(memory, "ENTRIES_MAX", 0)
 
     async def scenario() -> list[str]:
         store = open_store()
