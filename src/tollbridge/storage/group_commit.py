@@ -1,10 +1,11 @@
-"""Many commands, one transaction: what arrives in one tick of the event loop commits together.
+"""Many commands, one transaction: what arrives without a pause commits together.
 
 A transaction on SQLite costs several times what a command in it costs, so commands wait for the
-end of the tick in which they arrive and share one. It runs on the event loop: handing it to a
-thread and back would cost more than the transaction does. What could block the loop is kept away:
-another process's write lock is never waited for, only tried again later; and the disk is synced by
-`wal.Checkpointer` on a thread of its own.
+first tick of the event loop in which no other arrives, and share one. Alone it is the next tick,
+which comes at once; under load twice as many share one as if they waited for a tick only. It runs
+on the event loop: handing it to a thread and back would cost more than the transaction does. What
+could block the loop is kept away: another process's write lock is never waited for, only tried
+again later; and the disk is synced by `wal.Checkpointer` on a thread of its own.
 
 A command reads first and hands its writes to the batch at its very end. So one that fails on the
 way has written nothing and its neighbours go on. If the writes themselves are refused by a
@@ -112,6 +113,7 @@ class GroupCommit:
         self._unmade: list[_Entry[Any]] = []
         """Lasting commands that failed: they join the next transaction that others begin."""
         self._scheduled_on: asyncio.AbstractEventLoop | None = None
+        self._seen = 0
         self._tries = 0
         self._locked_since = 0.0
         self._jitter = os.getpid()
@@ -149,6 +151,12 @@ class GroupCommit:
         return future
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        # As long as more arrives with each tick, the next one is worth waiting for.
+        if self._seen < len(self._queue) < COMMANDS_MAX:
+            self._seen = len(self._queue)
+            loop.call_soon(self._run, loop)
+            return
+        self._seen = 0
         entries = self._take()
         if entries and not self._commit(entries, loop):
             return
