@@ -13,7 +13,7 @@ from tollbridge.ledger.audit import AuditReport, audit
 from tollbridge.ledger.model import Hold, Limits, Refusal, Settled
 from tollbridge.storage.postgres import PostgresStore
 from tollbridge.storage.postgres_audit import audit_rows
-from tollbridge.storage.postgres_connections import OutcomeUnknownError
+from tollbridge.storage.session import OutcomeUnknownError
 from tollbridge.units import LEASE_MS, EnvId, KeyId, Millis
 
 LIMITS = Limits(concurrency=5, requests_per_minute=100, tokens_per_minute=10_000)
