@@ -86,7 +86,7 @@ class Alerter:
         ]
         try:
             async with asyncio.timeout(PATIENCE_S):
-                request = UpstreamRequest("POST", webhook.path, headers, body)
+                request = UpstreamRequest("POST", webhook.path, tuple(headers), body)
                 reply = await webhook.upstream.send(request)
                 reply.abort()
             if not 200 <= reply.status < 300:

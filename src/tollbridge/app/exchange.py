@@ -293,7 +293,7 @@ class Exchange:
             outcome = Outcome.FAILED_EARLY
         usage, provenance = charge(outcome, reported, counted, own=model.own)
         if finished and reported is not None and ask.prompt is not None and not model.own:
-            gateway.calibration.learn(model.name, ask.prompt, reported.prompt)
+            gateway.calibration.learn(model.name, ask.prompt, reported.prompt, ask.input_estimate)
         book = gateway.price_book(model)
         settlement = Settlement(
             request_id=self._inbound.request_id,

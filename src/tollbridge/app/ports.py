@@ -255,7 +255,7 @@ class UpstreamRequest(NamedTuple):
 
     method: str
     path: str
-    headers: Sequence[tuple[str, str]]
+    headers: tuple[tuple[str, str], ...]
     body: bytes
 
 

@@ -83,20 +83,18 @@ class Answer:
         assert not self.started, "a head is sent once"
         self.started = True
         request_id = self._request_id
-        lines = [
-            _STATUS_LINES.get(status) or f"HTTP/1.1 {status} Status",
-            f"request-id: {request_id}",
-            f"x-request-id: {request_id}",
-            f"x-cloudbase-request-id: {request_id}{_ANSWER_LINES}",
-            self._wire.date_line,
-        ]
+        line = _STATUS_LINES.get(status) or f"HTTP/1.1 {status} Status"
+        head = (
+            f"{line}\r\nrequest-id: {request_id}\r\nx-request-id: {request_id}\r\n"
+            f"x-cloudbase-request-id: {request_id}{_ANSWER_LINES}\r\n{self._wire.date_line}"
+        )
         for name, value in headers:
-            lines.append(f"{name}: {header_value(value)}")
+            head += f"\r\n{name}: {header_value(value)}"
         if self.closing:
-            lines.append("connection: close")
+            head += "\r\nconnection: close"
         if status in _BODYLESS:
             self._head_only = True
-        self._head = "\r\n".join(lines)
+        self._head = head
 
     def write(self, data: bytes) -> None:
         """See `Client`."""

@@ -3,6 +3,7 @@
 A line holds identifiers, counts and codes. It never holds a key, a prompt or an answer.
 """
 
+import asyncio
 import contextlib
 import traceback
 from collections import Counter
@@ -28,6 +29,7 @@ class LogObserver:
         self.unknown_names: Counter[tuple[str, str]] = Counter()
         """How many exchanges used a name that the vocabularies do not know, by (kind, name)."""
         self._stream = stream
+        self._lines: list[bytes] = []
         self._clock = clock
 
     def exchange_ended(
@@ -132,7 +134,19 @@ class LogObserver:
         )
 
     def _line(self, members: dict[str, str | int | bool | None]) -> None:
-        # Whoever reads the lines may go away; the exchange they are about goes on.
+        """Lines of one tick of the event loop leave in one write."""
+        with contextlib.suppress(ValueError):
+            self._lines.append(_encoder.encode(members))
+        if len(self._lines) == 1:
+            try:
+                asyncio.get_running_loop().call_soon(self._flush)
+            except RuntimeError:
+                self._flush()  # there is no loop, or no longer
+
+    def _flush(self) -> None:
+        lines = b"\n".join(self._lines).decode()
+        self._lines.clear()
+        # Whoever reads the lines may go away; the exchanges they are about go on.
         with contextlib.suppress(OSError, ValueError):
-            self._stream.write(_encoder.encode(members).decode() + "\n")
+            self._stream.write(f"{lines}\n")
             self._stream.flush()

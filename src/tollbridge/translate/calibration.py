@@ -84,12 +84,12 @@ class Calibration:
         """Expected tokens of a prompt; at least one."""
         return max(round(_expected(self._filters.get(model, _FIRST), features)) + features.flat, 1)
 
-    def learn(self, model: str, features: Features, reported: int) -> None:
-        """An upstream reported so many tokens for a prompt.
+    def learn(self, model: str, features: Features, reported: int, estimate: int = 0) -> None:
+        """An upstream reported so many tokens for a prompt, of which `estimate` were expected.
 
         Nothing is learned from a prompt with images, whose share of the report nobody knows.
         """
-        if reported <= 0 or features.flat:
+        if reported <= 0 or features.flat or abs(reported - estimate) < CLOSE_ENOUGH * reported:
             return
         guess = max(_expected(_FIRST, features), 1.0)
         if not guess / ABSURD < reported < guess * ABSURD:

@@ -4,6 +4,8 @@ from tollbridge.usage import TokenUsage
 from tollbridge.wire.chat.responses import ChatUsage, CompletionDetails, PromptDetails
 from tollbridge.wire.messages.responses import OutputDetails, Usage
 
+NO_USAGE = TokenUsage()
+
 
 def _first(*counts: int | None) -> int:
     """The largest of the counts that are there: servers mirror one count under several names."""
@@ -41,18 +43,16 @@ def usage_from_chat(usage: ChatUsage) -> TokenUsage:
 
 def usage_from_messages(usage: Usage, before: TokenUsage | None = None) -> TokenUsage:
     """A Messages upstream's usage; totals in a later event overwrite, absent ones keep."""
-    old = before or TokenUsage()
+    old = before or NO_USAGE
+    read, write = usage.cache_read_input_tokens, usage.cache_creation_input_tokens
     details = usage.output_tokens_details
-
-    def latest(new: int | None, kept: int) -> int:
-        return kept if new is None else max(new, 0)
-
+    thinking = details.thinking_tokens if details else None
     return TokenUsage(
-        input=latest(usage.input_tokens, old.input),
-        cache_read=latest(usage.cache_read_input_tokens, old.cache_read),
-        cache_write=latest(usage.cache_creation_input_tokens, old.cache_write),
-        output=latest(usage.output_tokens, old.output),
-        reasoning=latest(details.thinking_tokens if details else None, old.reasoning),
+        input=old.input if usage.input_tokens is None else max(usage.input_tokens, 0),
+        cache_read=old.cache_read if read is None else max(read, 0),
+        cache_write=old.cache_write if write is None else max(write, 0),
+        output=old.output if usage.output_tokens is None else max(usage.output_tokens, 0),
+        reasoning=old.reasoning if thinking is None else max(thinking, 0),
     )
 
 

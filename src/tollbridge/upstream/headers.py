@@ -1,5 +1,6 @@
 """Which headers a request to an upstream carries: credentials, the protocol's own, the client's."""
 
+import functools
 from collections.abc import Mapping
 
 from tollbridge.config import Protocol
@@ -49,24 +50,44 @@ def request_headers(
     *,
     stream: bool,
     pin_version: str | None = None,
-) -> list[tuple[str, str]]:
+    more: tuple[tuple[str, str], ...] = (),
+) -> tuple[tuple[str, str], ...]:
     """All headers of a request except those that the HTTP client sets itself.
 
     `client_headers` has lower-case names. `pin_version` replaces the client's
     `anthropic-version`, for requests that were translated into one version's vocabulary.
     """
+    prefixes = FORWARDED[protocol]
+    forwarded: tuple[tuple[str, str], ...] = ()
+    if prefixes:
+        forwarded = tuple(
+            [
+                item
+                for item in client_headers.items()
+                if item[0].startswith(prefixes) and item[0] not in NEVER_FORWARDED
+            ]
+        )
+    return _headers(protocol, dialect, api_key, forwarded, stream, pin_version, more)
+
+
+@functools.lru_cache(256)
+def _headers(
+    protocol: Protocol,
+    dialect: str,
+    api_key: str,
+    forwarded: tuple[tuple[str, str], ...],
+    stream: bool,
+    pin_version: str | None,
+    more: tuple[tuple[str, str], ...],
+) -> tuple[tuple[str, str], ...]:
+    """Clients of one kind send the same headers with every request."""
     headers = [
         ("content-type", "application/json"),
         ("accept", "text/event-stream" if stream else "application/json"),
         *credential_headers(protocol, dialect, api_key),
     ]
     if protocol == "messages":
-        version = pin_version or client_headers.get("anthropic-version")
+        version = pin_version or dict(forwarded).get("anthropic-version")
         headers.append(("anthropic-version", version or ANTHROPIC_VERSION_DEFAULT))
-    prefixes = FORWARDED[protocol]
-    headers += [
-        (name, value)
-        for name, value in client_headers.items()
-        if name.startswith(prefixes) and name != "anthropic-version" and name not in NEVER_FORWARDED
-    ]
-    return headers
+    headers += [item for item in forwarded if item[0] != "anthropic-version"]
+    return (*headers, *more)

@@ -16,7 +16,7 @@ from tollbridge.upstream.dial import PROXY_REFUSES_US, Dialer
 from tollbridge.upstream.origin import parse_origin
 from tollbridge.upstream.pool import Pool
 from tollbridge.upstream.proxy import Proxy, choose_proxy
-from tollbridge.upstream.request import encode_head, static_lines
+from tollbridge.upstream.request import encode_head, end_head, static_lines
 from tollbridge.upstream.resolve import Lookup, system_lookup
 from tollbridge.upstream.response import Response
 from tollbridge.upstream.tls import client_context
@@ -27,6 +27,9 @@ boxes in between drop one without a word."""
 
 REUSE_S = 300.0
 """How long a connection takes new requests: a name that leads elsewhere meanwhile is found."""
+
+HEADS_MAX = 64
+"""How many heads are remembered; clients of one kind send the same headers on."""
 
 THREAD_PER_CONNECTION = frozenset({"llama.cpp"})
 """Dialects whose servers give one of a few threads to each open connection: an idle one would keep
@@ -77,6 +80,7 @@ class HttpUpstream:
         self._first_byte_timeout_s = first_byte_timeout_s
         self._idle_timeout_s = idle_timeout_s
         self._total_timeout_s = total_timeout_s
+        self._heads: dict[tuple[str, str, tuple[tuple[str, str], ...]], bytes] = {}
         self._pool: Pool[Connection] = Pool(connections_max)
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed = False
@@ -121,7 +125,7 @@ class HttpUpstream:
             UpstreamBusyError: no connection became free within the deadline.
             ValueError: a header cannot be sent.
         """
-        head = encode_head(request, self._prefix, self._static, self._target)
+        head = end_head(self._head(request), request.body)
         total = self._total_timeout_s
         until = None if total is None else asyncio.get_running_loop().time() + total
         reply: Reply | None = None
@@ -137,6 +141,17 @@ class HttpUpstream:
             reply.abort()
             raise UpstreamError(PROXY_REFUSES_US, sent=False)
         return reply
+
+    def _head(self, request: UpstreamRequest) -> bytes:
+        """Requests differ in little but their bodies, so that heads are remembered."""
+        key = (request.method, request.path, request.headers)
+        head = self._heads.get(key)
+        if head is None:
+            head = encode_head(request, self._prefix, self._static, self._target)
+            if len(self._heads) >= HEADS_MAX:
+                self._heads.clear()
+            self._heads[key] = head
+        return head
 
     async def close(self) -> None:
         """Close idle connections; those in use are closed when their exchanges end.

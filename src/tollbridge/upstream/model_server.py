@@ -22,7 +22,7 @@ class CredentialedServer:
         self._protocol: Protocol = protocol
         self._dialect = dialect
         self._api_key = api_key
-        self._more_headers = more_headers
+        self._more_headers = tuple(more_headers)
 
     async def send(self, call: Call) -> UpstreamReply:
         """See `Upstream.send`."""
@@ -33,8 +33,8 @@ class CredentialedServer:
             call.client_headers,
             stream=call.stream,
             pin_version=call.pin_version,
+            more=self._more_headers,
         )
-        headers += self._more_headers
         return await self._upstream.send(UpstreamRequest("POST", call.path, headers, call.body))
 
     async def close(self) -> None:

@@ -29,7 +29,7 @@ def static_lines(origin: Origin, *, keep_alive: bool = True) -> str:
 
 
 def encode_head(request: UpstreamRequest, prefix: str, static: str, target: str = "") -> bytes:
-    """The head, from the request line to the empty line; `content-length` is always there.
+    """The head up to its last line, which is `content-length` and an empty one (`end_head`).
 
     `target` is what stands before the path when a proxy wants the whole URL.
 
@@ -45,15 +45,18 @@ def encode_head(request: UpstreamRequest, prefix: str, static: str, target: str 
     lines = [
         f"{request.method} {target}{prefix}{path} HTTP/1.1",
         static,
-        f"content-length: {len(request.body)}",
     ]
     for name, value in request.headers:
         _check_name(name)
         if not (value.isascii() and value.isprintable()):
             raise ValueError(f"header {name}: the value must be one line of printable ASCII")
         lines.append(f"{name}: {value}")
-    lines.append("\r\n")
     return "\r\n".join(lines).encode("ascii")
+
+
+def end_head(head: bytes, body: bytes) -> bytes:
+    """The whole head: `content-length` is always there."""
+    return b"%b\r\ncontent-length: %d\r\n\r\n" % (head, len(body))
 
 
 @functools.lru_cache(maxsize=256)

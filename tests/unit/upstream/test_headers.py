@@ -54,22 +54,22 @@ def test_credentials(protocol, dialect, expected) -> None:
 
 
 def test_messages() -> None:
-    assert request_headers("messages", "anthropic", "k", CLIENT, stream=True) == [
+    assert request_headers("messages", "anthropic", "k", CLIENT, stream=True) == (
         ("content-type", "application/json"),
         ("accept", "text/event-stream"),
         ("x-api-key", "k"),
         ("anthropic-version", "2026-10-21"),
         ("anthropic-beta", "a-2026-01-01,b-2026-02-02"),
         ("anthropic-something-new", "yes"),
-    ]
+    )
 
 
 def test_chat_takes_nothing_from_the_client() -> None:
-    assert request_headers("chat", "openai", "k", CLIENT, stream=False) == [
+    assert request_headers("chat", "openai", "k", CLIENT, stream=False) == (
         ("content-type", "application/json"),
         ("accept", "application/json"),
         ("authorization", "Bearer k"),
-    ]
+    )
 
 
 def test_version() -> None:

@@ -313,7 +313,7 @@ def test_a_bad_header_takes_no_connection(run: Run) -> None:
     async def main():
         async with client(1) as upstream:
             with pytest.raises(ValueError, match="header x-api-key"):
-                await upstream.send(UpstreamRequest("POST", "/", [("x-api-key", "a\r\nb")], b""))
+                await upstream.send(UpstreamRequest("POST", "/", (("x-api-key", "a\r\nb"),), b""))
             assert upstream.pool.open == 0
 
     run(main())

@@ -2,24 +2,24 @@ import pytest
 
 from tollbridge.app.ports import UpstreamRequest
 from tollbridge.upstream.origin import parse_origin
-from tollbridge.upstream.request import OWN_HEADERS, encode_head, static_lines
+from tollbridge.upstream.request import OWN_HEADERS, encode_head, end_head, static_lines
 
 ORIGIN = parse_origin("http://[::1]:8000/v1")
 
 
 def encode(request: UpstreamRequest) -> bytes:
-    return encode_head(request, ORIGIN.prefix, static_lines(ORIGIN))
+    return end_head(encode_head(request, ORIGIN.prefix, static_lines(ORIGIN)), request.body)
 
 
 def test_head() -> None:
-    request = UpstreamRequest("POST", "/chat/completions", [("Authorization", "Bearer k")], b"{}")
+    request = UpstreamRequest("POST", "/chat/completions", (("Authorization", "Bearer k"),), b"{}")
     assert encode(request) == (
         b"POST /v1/chat/completions HTTP/1.1\r\n"
         b"host: [::1]:8000\r\n"
         b"user-agent: tollbridge\r\n"
         b"accept-encoding: identity\r\n"
-        b"content-length: 2\r\n"
         b"Authorization: Bearer k\r\n"
+        b"content-length: 2\r\n"
         b"\r\n"
     )
 
@@ -36,7 +36,7 @@ def test_head_without_headers_and_body() -> None:
     "value", ["a\r\nx: y", "a\nb", "a\rb", "a\0b", "s3cr\xe9t", "s3cret\u20ac"]
 )
 def test_a_value_that_is_not_one_line_names_its_header(value: str) -> None:
-    request = UpstreamRequest("POST", "/", [("ok", "1"), ("x-api-key", value)], b"")
+    request = UpstreamRequest("POST", "/", (("ok", "1"), ("x-api-key", value)), b"")
     with pytest.raises(ValueError, match="header x-api-key") as caught:
         encode(request)
     assert value not in str(caught.value)
@@ -45,7 +45,7 @@ def test_a_value_that_is_not_one_line_names_its_header(value: str) -> None:
 @pytest.mark.parametrize("name", ["", "a b", "a:", "a\r\nb", "\xe9", "x\n"])
 def test_a_name_that_is_not_a_token(name: str) -> None:
     with pytest.raises(ValueError, match="not a token"):
-        encode(UpstreamRequest("POST", "/", [(name, "1")], b""))
+        encode(UpstreamRequest("POST", "/", ((name, "1"),), b""))
 
 
 @pytest.mark.parametrize("name", sorted(OWN_HEADERS))
@@ -53,7 +53,7 @@ def test_headers_of_the_client_itself_cannot_be_passed(name: str) -> None:
     for spelled in (name, name.title()):
         for _ in range(2):
             with pytest.raises(ValueError, match="set by the client"):
-                encode(UpstreamRequest("POST", "/", [(spelled, "1")], b""))
+                encode(UpstreamRequest("POST", "/", ((spelled, "1"),), b""))
 
 
 @pytest.mark.parametrize("path", ["/a b", "/a\r\nx: y", "/\xe9"])

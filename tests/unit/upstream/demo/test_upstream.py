@@ -14,7 +14,7 @@ from tollbridge.upstream.demo import DemoUpstream
 def request(said: str, **fields: Any) -> UpstreamRequest:
     messages = [{"role": "user", "content": said}]
     body = {"model": "demo", "max_tokens": 4096, "messages": messages, **fields}
-    return UpstreamRequest("POST", "/v1/messages", [], json.dumps(body).encode())
+    return UpstreamRequest("POST", "/v1/messages", (), json.dumps(body).encode())
 
 
 async def drain(reply: UpstreamReply) -> list[bytes]:
@@ -116,7 +116,7 @@ class _Transport(httpx2.BaseTransport):
     """The demo model where the SDK expects a network."""
 
     def handle_request(self, sent: httpx2.Request) -> httpx2.Response:
-        wanted = UpstreamRequest(sent.method, sent.url.path, [], sent.read())
+        wanted = UpstreamRequest(sent.method, sent.url.path, (), sent.read())
 
         async def main() -> httpx2.Response:
             reply = await DemoUpstream(pace_ms=0).send(wanted)
