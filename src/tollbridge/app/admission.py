@@ -87,6 +87,14 @@ AWAY_RETRY_AFTER_S = 5
 """What a client is told to wait for the database."""
 
 
+def recognise(
+    directory: Directory, key_hash: bytes, env_id: EnvId | None, now: Millis
+) -> KeyRecord | None:
+    """The record of a key that opens this environment as far as is remembered; else `identify`."""
+    record = directory.known(key_hash)
+    return None if record is None or key_error(record, env_id, now) else record
+
+
 async def identify(
     directory: Directory, key_hash: bytes, env_id: EnvId | None, now: Millis
 ) -> KeyRecord:

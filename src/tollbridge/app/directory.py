@@ -19,6 +19,10 @@ class Directory:
         self._store = store
         self._records: dict[bytes, KeyRecord] = {}
 
+    def known(self, key_hash: bytes) -> KeyRecord | None:
+        """The record, if it is in memory."""
+        return self._records.get(key_hash)
+
     async def find(self, key_hash: bytes) -> KeyRecord | None:
         """The record, from memory or from the store; unknown keys are never remembered."""
         record = self._records.get(key_hash)

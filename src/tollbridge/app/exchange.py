@@ -19,7 +19,8 @@ plan decides what is next); it failed after that (the error travels inside the s
 import asyncio
 
 from tollbridge.access.keys import hash_key
-from tollbridge.app.admission import admission, identify, ledger_away, refused
+from tollbridge.app.admission import admission, identify, ledger_away, recognise, refused
+from tollbridge.app.answer_head import answer_head
 from tollbridge.app.attempts import Attempts
 from tollbridge.app.gateway import Gateway
 from tollbridge.app.group_directory import OwnGroup
@@ -29,10 +30,12 @@ from tollbridge.app.ports import (
     Inbound,
     KeyRecord,
     StoreUnavailableError,
+    UpstreamError,
+    UpstreamReply,
     Waits,
 )
-from tollbridge.app.recollection import keep, recall
-from tollbridge.app.relay import Relay, check_head, from_upstream, gather, linger, read_whole
+from tollbridge.app.recollection import recall
+from tollbridge.app.relay import Relay, answers, broken, gather, linger, read_whole, refusal_of
 from tollbridge.app.request_writer import write_request
 from tollbridge.config import Protocol
 from tollbridge.errors import ErrorCode, GatewayError
@@ -71,9 +74,7 @@ class Exchange:
         self._gateway = gateway
         self._inbound = inbound
         self._client = client
-        self._relay = Relay(
-            client, gateway.pulse, inbound.protocol, inbound.request_id, self._stream_head
-        )
+        self._relay = Relay(client, gateway.pulse, inbound.protocol, inbound.request_id, self._head)
         self._started_at = gateway.clock()
         self._body = b""
         self._gone = False
@@ -159,12 +160,14 @@ class Exchange:
     async def _open(self) -> None:
         gateway, inbound = self._gateway, self._inbound
         key_hash = hash_key(inbound.presented_key())
-        await identify(gateway.directory, key_hash, inbound.env_id, self._started_at)
+        who = (gateway.directory, key_hash, inbound.env_id, self._started_at)
+        if recognise(*who) is None:
+            await identify(*who)
         self._body = await inbound.body()
         ask = self._ask = read_ask(inbound.protocol, self._body, gateway.calibration)
         for _ in range(ADMIT_TRIES):
             # The body may have taken a while to come.
-            record = await identify(gateway.directory, key_hash, inbound.env_id, self._started_at)
+            record = recognise(*who) or await identify(*who)
             try:
                 if is_own(inbound.group):
                     self._own = await gateway.groups.find(record, inbound.group, inbound.headers)
@@ -219,10 +222,11 @@ class Exchange:
     # 5 attempt, 6 send
 
     async def _attempt(self) -> None:
-        self._body = await recall(
-            self._gateway.vault, self._record.env_id, self._inbound.protocol, self._ask,
-            self._body, self._started_at,
-        )  # fmt: skip
+        vault, env_id = self._gateway.vault, self._record.env_id
+        if vault.may_hold(env_id):
+            self._body = await recall(
+                vault, env_id, self._inbound.protocol, self._ask, self._body, self._started_at
+            )
         await self._attempts.run(
             self._model, self._inbound.headers, self._body, self._try,
             lambda: not self._relay.delivered,
@@ -254,29 +258,37 @@ class Exchange:
     async def _send(self, attempt: Attempt, bridge: Bridge, call: Call) -> None:
         gateway, ask = self._gateway, self._ask
         server = self._own.server if self._own else gateway.servers[attempt.target.upstream]
-        reply = await from_upstream(server.send(call))
+        reply: UpstreamReply | None = None
         try:
+            reply = await server.send(call)
             # 7 relay
-            await check_head(attempt.target.protocol, reply, stream=call.stream)
+            if not answers(reply, stream=call.stream):
+                raise await refusal_of(attempt.target.protocol, reply)
             self._attempts.begun = True
             if attempt.probe:
                 gateway.routing.health.answered(attempt)
             if not call.stream:
-                whole = await from_upstream(read_whole(reply, RESPONSE_BYTES_MAX))
+                whole = await read_whole(reply, RESPONSE_BYTES_MAX)
                 self._tap.whole(whole)
                 self._reply = bridge.reply(whole)
+                kept = self._reply.kept
             elif bridge.gathers:
                 self._stream = answer = bridge.gather()
                 self._reply = await gather(reply, answer, self._tap)
+                kept = self._reply.kept
             else:
                 self._stream = bridge.stream()
                 await self._relay.stream(reply, self._stream, self._tap)
-            if (tap := self._reply or self._stream) is not None:
-                await keep(gateway.vault, self._record.env_id, tap.kept, gateway.clock())
+                kept = self._stream.kept
+            if kept is not None:
+                await gateway.vault.keep(self._record.env_id, kept, gateway.clock())
             if ask.stream and not (self._stream and self._stream.stopped_early):
                 await linger(reply)
+        except UpstreamError as error:
+            raise broken(error) from None
         finally:
-            reply.abort()
+            if reply is not None:
+                reply.abort()
 
     # 8 settle, 9 record
 
@@ -377,23 +389,12 @@ class Exchange:
         if self._task is not None:
             self._task.cancel()
 
-    def _stream_head(self) -> list[tuple[str, str]]:
-        return [
-            *self._head(),
-            ("content-type", "text/event-stream; charset=utf-8"),
-            ("cache-control", "no-cache"),
-            ("x-accel-buffering", "no"),
-        ]
-
     def _head(self) -> list[tuple[str, str]]:
-        head = []
-        if self._target is not None:
-            head.append(("x-tollbridge-upstream", self._target.upstream))
-        if self._attempts.made > 1:
-            head.append(("x-tollbridge-attempts", str(self._attempts.made)))
-        if self._bridge is not None and self._bridge.dropped:
-            head.append(("x-tollbridge-dropped", ", ".join(self._bridge.dropped)))
         asked = self._ask.max_tokens
-        if self._hold.output_tokens < (self._wanted if asked is None else asked):
-            head.append(("x-tollbridge-max-tokens", str(self._hold.output_tokens)))
-        return head
+        return answer_head(
+            upstream="" if self._target is None else self._target.upstream,
+            attempts=self._attempts.made,
+            dropped=() if self._bridge is None else self._bridge.dropped,
+            paid=self._hold.output_tokens,
+            wanted=self._wanted if asked is None else asked,
+        )

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from tollbridge.app.answer_head import STREAM_HEAD
 from tollbridge.app.ports import (
     Client,
     UpstreamBusyError,
@@ -75,6 +76,7 @@ class Relay:
 
         Raises:
             GatewayError: the stream ended in an error; `told` says whether the client knows.
+            UpstreamError: it was cut short.
         """
         client = self._client
 
@@ -91,11 +93,7 @@ class Relay:
             return not (stream.finished or client.choked)
 
         while not stream.finished:
-            try:
-                ended = await reply.pour(take)
-            except UpstreamError as error:
-                raise _broken(error) from None
-            if ended:
+            if await reply.pour(take):
                 break
             if client.choked:
                 await client.drained()
@@ -118,7 +116,7 @@ class Relay:
         """Send bytes, after the head if it has not gone out yet."""
         if not self.head_sent:
             self.head_sent = True
-            self._client.start(200, self._head())
+            self._client.start(200, (*self._head(), *STREAM_HEAD))
         self._client.write(data)
         self.beat = self._pulse.tick
 
@@ -139,19 +137,20 @@ async def from_upstream(call: Awaitable[T]) -> T:
     try:
         return await call
     except UpstreamError as error:
-        raise _broken(error) from None
+        raise broken(error) from None
 
 
-async def check_head(protocol: Protocol, reply: UpstreamReply, *, stream: bool) -> None:
-    """Whether an answer begins, of the kind that was asked for.
+def answers(reply: UpstreamReply, *, stream: bool) -> bool:
+    """Whether an answer begins, of the kind that was asked for."""
+    if reply.status != 200:
+        return False
+    return not (stream and reply.headers.get("content-type", "").startswith(NO_STREAM))
 
-    Raises:
-        GatewayError: what the upstream of this protocol has answered instead.
-    """
-    kind = reply.headers.get("content-type", "")
-    if reply.status != 200 or (stream and kind.startswith(NO_STREAM)):
-        body = await read_error(reply)
-        raise failure_from_upstream(protocol, reply.status, reply.headers, body)
+
+async def refusal_of(protocol: Protocol, reply: UpstreamReply) -> GatewayError:
+    """What an upstream of this protocol has answered instead."""
+    body = await read_error(reply)
+    return failure_from_upstream(protocol, reply.status, reply.headers, body)
 
 
 async def read_whole(reply: UpstreamReply, bytes_max: int) -> bytes:
@@ -175,11 +174,12 @@ async def gather(reply: UpstreamReply, answer: GatheredAnswer, tap: UsageTap) ->
     """One answer out of an upstream's stream.
 
     Raises:
-        GatewayError: the stream broke off, told an error, or is larger than `RESPONSE_BYTES_MAX`.
+        GatewayError: the stream told an error, or is larger than `RESPONSE_BYTES_MAX`.
+        UpstreamError: it was cut short.
     """
     size = 0
     while not answer.finished:
-        data = await from_upstream(reply.read())
+        data = await reply.read()
         tap.feed(data)
         size += len(data)
         if size > RESPONSE_BYTES_MAX:
@@ -218,7 +218,8 @@ def _too_large(bytes_max: int) -> GatewayError:
     )
 
 
-def _broken(error: UpstreamError) -> GatewayError:
+def broken(error: UpstreamError) -> GatewayError:
+    """What a client may be told of an upstream's failure."""
     if isinstance(error, UpstreamBusyError):
         return GatewayError(
             ErrorCode.UPSTREAM_BUSY, f"The model's server is busy: {error}.", retry_after_s=1

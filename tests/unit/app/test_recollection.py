@@ -1,7 +1,7 @@
 import asyncio
 import json
 
-from tollbridge.app.recollection import keep, recall
+from tollbridge.app.recollection import recall
 from tollbridge.app.vault import MemoryVault
 from tollbridge.translate.asks import read_ask
 from tollbridge.translate.bridge import Kept
@@ -25,15 +25,13 @@ def recalled(vault: MemoryVault, sent: bytes, env: EnvId = ACME) -> bytes:
 def test_what_was_kept_is_put_into_the_next_request():
     vault = MemoryVault()
     assert recalled(vault, body()) is not None
-    asyncio.run(keep(vault, ACME, None, NOW))
-    assert not vault.may_hold(ACME)
-    asyncio.run(keep(vault, ACME, Kept("toolu_1", json.dumps([THOUGHT]).encode()), NOW))
+    asyncio.run(vault.keep(ACME, Kept("toolu_1", json.dumps([THOUGHT]).encode()), NOW))
     assert json.loads(recalled(vault, body()))["messages"][1]["content"] == [THOUGHT, CALL]
     assert recalled(vault, body(), EnvId("other")) == body()
 
 
 def test_a_client_that_asked_for_thinking_is_left_alone():
     vault = MemoryVault()
-    asyncio.run(keep(vault, ACME, Kept("toolu_1", json.dumps([THOUGHT]).encode()), NOW))
+    asyncio.run(vault.keep(ACME, Kept("toolu_1", json.dumps([THOUGHT]).encode()), NOW))
     asked = body(thinking={"type": "adaptive"})
     assert recalled(vault, asked) is asked

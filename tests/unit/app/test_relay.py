@@ -6,8 +6,17 @@ import pytest
 from tests.fakes.exchange_parts import HANG, RecordingClient, ScriptedReply
 
 from tollbridge.app import relay as module
+from tollbridge.app.answer_head import STREAM_HEAD
 from tollbridge.app.ports import UpstreamError, UpstreamTimeoutError
-from tollbridge.app.relay import HEARTBEATS, Relay, from_upstream, linger, read_error, read_whole
+from tollbridge.app.relay import (
+    HEARTBEATS,
+    Relay,
+    broken,
+    from_upstream,
+    linger,
+    read_error,
+    read_whole,
+)
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.units import ERROR_BODY_BYTES_MAX, Millis
 from tollbridge.wire.sse import SSEDecoder
@@ -55,6 +64,8 @@ def streamed(*steps):
         asyncio.run(relayed.stream(ScriptedReply(steps), Stream()))
     except GatewayError as raised:
         error = raised
+    except UpstreamError as raised:
+        error = broken(raised)
     return client, relayed, error
 
 
@@ -62,7 +73,7 @@ def test_one_write_per_read():
     client, relayed, error = streamed(b"a", b"HALF", b"b", b"STOP")
     assert error is None
     assert client.parts == [b"a", b"b", b"STOP"]
-    assert client.headers == {"x-test": "1"}
+    assert client.headers == {"x-test": "1", **dict(STREAM_HEAD)}
     assert (relayed.delivered, relayed.complete, relayed.told, relayed.beat) == (
         True,
         True,
