@@ -97,7 +97,8 @@ def read_features(body: bytes) -> Features:
 
 def _without_payloads(body: bytes) -> tuple[bytes, int, int]:
     """The body without base64 images and PDF files, and their expected and bound tokens."""
-    spans = sorted(_payloads(body)) if _WORD in body else None
+    # Looking for the rare end of the word first takes a fifth of the time.
+    spans = sorted(_payloads(body)) if _WORD[2:] in body and _WORD in body else None
     if not spans:
         return body, 0, 0
     texts: list[bytes] = []

@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 import msgspec
-from msgspec import Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.bridge import UpstreamTerms
@@ -87,7 +87,8 @@ def request_to_chat(asked: MessagesRequest, terms: UpstreamTerms, seal_key: byte
     match_stops = bool(stop_sequences(asked)) and not dialect.says_stop
     stream = bool(asked.stream) or match_stops or not dialect.cancels_answers
     _write_stream(request, dialect, stream=stream)
-    dropped += [name for name in _REPORTED if _present(getattr(asked, name)) is not None]
+    reported = [name for name in _REPORTED if getattr(asked, name) is not UNSET]
+    dropped += [name for name in reported if _present(getattr(asked, name)) is not None]
     lost = _named([*dropped, *conversation.dropped])
     return Translated(request, lost, names, conversation.prefill, match_stops)
 

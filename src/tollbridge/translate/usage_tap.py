@@ -55,10 +55,12 @@ class UsageTap:
             cut = data.rfind(b"\n") + 1
             self._line = data[cut:] if len(data) - cut <= LINE_BYTES_MAX else b""
             data = data[:cut]
-        if MEMBER in data:
-            for line in data.splitlines():
-                if MEMBER in line and line.startswith(b"data:"):
-                    self._note(line[5:])
+        at = data.find(MEMBER)
+        while at >= 0:
+            start, end = data.rfind(b"\n", 0, at) + 1, data.find(b"\n", at)
+            if data.startswith(b"data:", start):
+                self._note(data[start + 5 : end])
+            at = data.find(MEMBER, end)
 
     def text(self) -> str:
         """The report as JSON, or a JSON array of the first and the last; empty if there is none."""
