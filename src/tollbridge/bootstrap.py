@@ -1,7 +1,6 @@
 """The composition root: settings in, a wired gateway out. Nothing else knows all the parts."""
 
 import contextlib
-import gc
 import hashlib
 import os
 import secrets
@@ -19,7 +18,7 @@ from tollbridge.app.attempts import Routing
 from tollbridge.app.directory import Directory
 from tollbridge.app.gateway import Gateway
 from tollbridge.app.group_directory import Groups
-from tollbridge.app.ports import ModelServer, Observer, Store
+from tollbridge.app.ports import CountText, ModelServer, Observer, Store
 from tollbridge.app.pulse import Pulse
 from tollbridge.app.settlement import Settler
 from tollbridge.app.vault import MemoryVault
@@ -32,12 +31,8 @@ from tollbridge.config import (
     UpstreamConfig,
     parse_config,
 )
-from tollbridge.ledger.pricing import OWN_BOOK, price_book
+from tollbridge.ledger.pricing import PriceBook, price_book
 from tollbridge.routing.catalog import Catalog
-from tollbridge.server.application import Application
-from tollbridge.server.connection import Connection
-from tollbridge.server.site import Site
-from tollbridge.server.supervisor import Post
 from tollbridge.storage.database import Database
 from tollbridge.storage.spool import FileSpool
 from tollbridge.telemetry.logs import LogObserver
@@ -69,9 +64,6 @@ class Settings(NamedTuple):
 
 ENTROPY_BYTES = 4_096
 """Drawn from the system at once: each draw is a system call."""
-
-GC_THRESHOLDS = (50_000, 20, 50)
-"""Objects of a request die by reference counts; the few cycles can wait."""
 
 
 class Entropy:
@@ -198,18 +190,30 @@ def build_servers(
 
     `environ` may name proxies.
     """
-    servers: dict[str, ModelServer] = {
-        name: CredentialedServer(
-            HttpUpstream.from_config(upstream, environ),
-            upstream.protocol,
-            upstream.dialect,
-            upstream.api_key,
-        )
-        for name, upstream in config.upstreams.items()
-    }
+    servers = {name: build_server(upstream, environ) for name, upstream in config.upstreams.items()}
     demo = DemoUpstream(pace_ms=demo_pace_ms)
     servers[DEMO_UPSTREAM] = CredentialedServer(demo, "messages", DEMO_UPSTREAM, "")
     return servers
+
+
+def build_server(upstream: UpstreamConfig, environ: Mapping[str, str]) -> ModelServer:
+    """The client for an entry of the operator's file, with its credentials."""
+    client = HttpUpstream.from_config(upstream, environ)
+    return CredentialedServer(client, upstream.protocol, upstream.dialect, upstream.api_key)
+
+
+def build_prices(config: Config) -> Mapping[str, PriceBook]:
+    """One price book for each model."""
+    return {name: price_book(model.price) for name, model in config.models.items()}
+
+
+def build_tokenizers(config: Config) -> Mapping[str, CountText]:
+    """The models' own, where an entry names a file. Takes up to seconds."""
+    return {
+        name: read_tokenizer(Path(model.tokenizer))
+        for name, model in config.models.items()
+        if model.tokenizer
+    }
 
 
 def build_groups(config: Config, data: Path, store: Store, seal_key: bytes) -> Groups:
@@ -251,7 +255,7 @@ def build_gateway(settings: Settings) -> Gateway:
     return Gateway(
         config=config,
         catalog=Catalog.of(config),
-        prices={name: price_book(model.price) for name, model in config.models.items()},
+        prices=build_prices(config),
         directory=Directory(store),
         groups=build_groups(config, settings.data, store, seal_key),
         store=store,
@@ -263,34 +267,7 @@ def build_gateway(settings: Settings) -> Gateway:
         clock=clock,
         entropy=Entropy(),
         seal_key=seal_key,
-        tokenizers={
-            name: read_tokenizer(Path(model.tokenizer))
-            for name, model in config.models.items()
-            if model.tokenizer
-        },
+        tokenizers=build_tokenizers(config),
         scoreboard=scoreboard,
         routing=Routing.of(config),
     )
-
-
-async def work(settings: Settings, post: Post) -> None:
-    """The life of one worker process: from nothing to the last settled exchange."""
-    gateway = build_gateway(settings)
-    books = {book.version: book.text() for book in (OWN_BOOK, *gateway.prices.values())}
-    await gateway.store.keep_prices(books, gateway.clock())
-    await gateway.pulse.start()
-    site = Site(Application(gateway).serve, gateway.clock, settings.config.server.body_bytes_max)
-    await site.listen(post.listening, lambda: Connection(site))
-    gc.set_threshold(*GC_THRESHOLDS)
-    gc.collect()
-    gc.freeze()  # what lives as long as the process need not be looked at again
-    post.ready()
-    await post.stop.wait()
-    site.refuse()
-    await gateway.pulse.drain()
-    await site.close()
-    await gateway.pulse.stop()
-    for server in gateway.servers.values():
-        await server.close()
-    await gateway.groups.close()
-    await gateway.store.close(gateway.pulse.worker_id)

@@ -13,7 +13,15 @@ from msgspec import Meta
 
 from tollbridge.dialect_config import DialectOverrides, SystemMessages
 from tollbridge.price_config import PriceConfig, price_problems
-from tollbridge.units import ALERT_LEVELS_DEFAULT, BODY_BYTES_MAX_DEFAULT
+from tollbridge.units import (
+    ALERT_LEVELS_DEFAULT,
+    BODY_BYTES_MAX_DEFAULT,
+    DRAIN_S_DEFAULT,
+    MEMORY_MIB_MAX_DEFAULT,
+    QUEUE_MAX_DEFAULT,
+    QUEUE_WAIT_S_DEFAULT,
+    REQUESTS_MAX_DEFAULT,
+)
 
 Protocol = Literal["messages", "chat"]
 """A wire protocol: Anthropic Messages or OpenAI Chat Completions."""
@@ -34,6 +42,8 @@ METRICS_KEY_CHARS_MIN = 16
 
 _Port = Annotated[int, Meta(ge=0, le=65_535)]
 _AtLeastOne = Annotated[int, Meta(ge=1)]
+_NotNegative = Annotated[int, Meta(ge=0)]
+_Pause = Annotated[float, Meta(ge=0, le=3_600)]
 _Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 
 
@@ -63,6 +73,17 @@ class ServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Environments are addressed as `<ENV_ID>.api.<domain>`; empty: only by their keys."""
     workers: _AtLeastOne = 1
     body_bytes_max: _AtLeastOne = BODY_BYTES_MAX_DEFAULT
+    requests_max: _AtLeastOne = REQUESTS_MAX_DEFAULT
+    """Exchanges under way in one worker, streams included."""
+    queue_max: _NotNegative = QUEUE_MAX_DEFAULT
+    """Requests that may wait for one of them to end; the next ones are refused at once."""
+    queue_wait_s: _Seconds = QUEUE_WAIT_S_DEFAULT
+    memory_mib_max: _NotNegative = MEMORY_MIB_MAX_DEFAULT
+    """Memory of one worker above which it takes on no more; 0: no ceiling."""
+    unready_s: _Pause = 0.0
+    """How long a gateway that was told to stop still serves, while `/readyz` says that it will."""
+    drain_s: _Pause = DRAIN_S_DEFAULT
+    """How long it then waits for the exchanges under way before it ends them."""
     seal_key: str = ""
     """Authenticates what clients keep for an upstream between turns; every replica needs the same.
     Empty: a file in the data folder, made at the first start."""

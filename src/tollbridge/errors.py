@@ -53,6 +53,8 @@ class ErrorCode(enum.Enum):
     UPSTREAM_TIMEOUT = enum.auto()
     UPSTREAM_TRUNCATED = enum.auto()
     LEDGER_UNAVAILABLE = enum.auto()
+    GATEWAY_OVERLOADED = enum.auto()
+    GATEWAY_STOPPING = enum.auto()
     INTERNAL = enum.auto()
 
 
@@ -230,6 +232,12 @@ PROBLEMS: dict[ErrorCode, Problem] = {
     ),
     ErrorCode.LEDGER_UNAVAILABLE: Problem(
         "LEDGER_UNAVAILABLE", 503, "api_error", 503, "server_error", "ledger_unavailable", True
+    ),
+    ErrorCode.GATEWAY_OVERLOADED: Problem(
+        "GATEWAY_OVERLOADED", 529, "overloaded_error", 503, "server_error", "overloaded", True
+    ),
+    ErrorCode.GATEWAY_STOPPING: Problem(
+        "GATEWAY_STOPPING", 503, "api_error", 503, "server_error", "gateway_stopping", True
     ),
     ErrorCode.INTERNAL: Problem(
         "INTERNAL_ERROR", 500, "api_error", 500, "server_error", "internal_error", None

@@ -27,6 +27,20 @@ MIB = 1024 * KIB
 BODY_BYTES_MAX_DEFAULT = 32 * MIB
 """A request body above this is refused with 413 while it is still being read."""
 
+REQUESTS_MAX_DEFAULT = 4_096
+"""Exchanges under way in one worker."""
+QUEUE_MAX_DEFAULT = 256
+"""Requests that wait in one worker for an exchange to end."""
+QUEUE_WAIT_S_DEFAULT = 1.0
+MEMORY_MIB_MAX_DEFAULT = 1_024
+"""Memory of one worker above which it takes on no more exchanges."""
+DRAIN_S_DEFAULT = 20.0
+"""How long a gateway that stops waits for the exchanges under way."""
+
+DESCRIPTORS_RESERVED = 64
+"""File descriptors of a worker that are for its database, logs and sockets of its own. Half of the
+others are for clients: each exchange may need another one for its upstream."""
+
 HEAD_BYTES_MAX = 64 * KIB
 """The request line and the headers of a client's request."""
 HEADERS_MAX = 128

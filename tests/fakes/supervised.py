@@ -2,12 +2,14 @@
 
 Prints a line once all workers are ready. `/` answers with the worker's process id; `/stream` sends
 it, and the end when the file named by the first argument is there. Modes (second argument): `slow`
-starts once it is told to stop, `broken` cannot start; the third argument is the number of workers.
+starts once it is told to stop, `broken` cannot start, `deaf` does not answer when it is told to
+reload; the third argument is the number of workers.
 """
 
 import asyncio
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from tollbridge.bootstrap import clock
@@ -36,6 +38,12 @@ def main(go: Path, mode: str, workers: int, port: int) -> int:
         else:
             answer.finish(b"%d" % os.getpid())
 
+    async def reload(post: Post) -> None:
+        while mode != "deaf":
+            await post.reload.wait()
+            post.reload.clear()
+            post.answer(f"pid {os.getpid()}")
+
     async def work(post: Post) -> None:
         if mode == "broken":
             raise RuntimeError("this worker cannot start")
@@ -46,7 +54,9 @@ def main(go: Path, mode: str, workers: int, port: int) -> int:
         site = Site(serve, clock, 1000)
         await site.listen(post.listening, lambda: Connection(site))
         post.ready()
+        reloads = asyncio.ensure_future(reload(post))
         await post.stop.wait()
+        reloads.cancel()
         site.refuse()
         while site.connections:  # noqa: ASYNC110 - a test polls
             await asyncio.sleep(STEP_S)
@@ -59,7 +69,26 @@ def main(go: Path, mode: str, workers: int, port: int) -> int:
         port=port,
         workers=workers,
         announce=lambda: say("ready"),
+        rollout=Reloads(),
     )
+
+
+class Reloads:
+    """Refuses the first reload, and says what the workers answered to the others."""
+
+    asked = 0
+
+    def prepare(self) -> bool:
+        self.asked += 1
+        say(f"asked {self.asked}")
+        return self.asked > 1
+
+    def finish(self, answers: Mapping[int, str]) -> None:
+        said = " ".join(f"{pid}:{answer.replace(' ', '_')}" for pid, answer in answers.items())
+        say(f"answers {said}")
+
+    def kill_after_s(self) -> float:
+        return 20.0
 
 
 if __name__ == "__main__":

@@ -169,10 +169,10 @@ def test_interrupted_by_a_stop(tmp_path, steps):
         world.exchanges[0].interrupt()
         error = await run
         if len(steps) == 1:
-            assert error.code is ErrorCode.UPSTREAM_OVERLOADED
+            assert error.code is ErrorCode.GATEWAY_STOPPING
             assert await charged(world) == ("failed_early", "void", 0)
         else:
-            assert client.body.count(b"overloaded_error") == 1
+            assert client.body.count(b"GATEWAY_STOPPING") == 1
             assert client.finished
             assert await charged(world) == ("failed_midway", "counted", 35)
 

@@ -1,8 +1,6 @@
 """Settings in, a wired gateway out; a worker lives from start-up to shutdown."""
 
 import asyncio
-import gc
-import json
 from pathlib import Path
 
 import pytest
@@ -20,10 +18,8 @@ from tollbridge.bootstrap import (
     read_cipher,
     read_config,
     read_seal_key,
-    work,
 )
 from tollbridge.config import AlertsConfig, ConfigError, ServerConfig, parse_config
-from tollbridge.server.supervisor import Post, open_sockets
 from tollbridge.storage.database import DATABASE_NAME
 
 TEXT = """
@@ -107,37 +103,6 @@ def test_the_seal_key_of_the_operator_makes_no_file(tmp_path):
     assert len(read_seal_key(config, tmp_path)) == SEAL_KEY_BYTES
     assert read_seal_key(config, tmp_path) == read_seal_key(config, tmp_path)
     assert list(tmp_path.iterdir()) == []
-
-
-async def ask(port, path):
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(f"GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode())
-    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
-    writer.close()
-    return int(head.split()[1]), json.loads(body)
-
-
-def test_a_worker_from_start_to_shutdown(tmp_path):
-    async def scenario():
-        (listening,) = open_sockets("127.0.0.1", 0, 1)
-        port = listening.getsockname()[1]
-        ready, stop = asyncio.Event(), asyncio.Event()
-        post = Post(listening, ready.set, stop, asyncio.Event())
-        life = asyncio.ensure_future(work(Settings(CONFIG, tmp_path, 0), post))
-        await asyncio.wait_for(ready.wait(), 10)
-        assert await ask(port, "/readyz") == (200, {"status": "ready"})
-        assert (await ask(port, "/v1/nothing"))[0] == 404
-        idle, writer = await asyncio.open_connection("127.0.0.1", port)
-        stop.set()
-        await life
-        assert await idle.read() == b""
-        writer.close()
-        with pytest.raises(ConnectionRefusedError):
-            await asyncio.open_connection("127.0.0.1", port)
-        assert asyncio.all_tasks() == {asyncio.current_task()}
-
-    asyncio.run(scenario())
-    gc.unfreeze()
 
 
 def test_a_tokenizer_is_looked_for_beside_the_file(tmp_path: Path):

@@ -5,8 +5,8 @@ worker's own: workers do not ask each other.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Set
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from tollbridge.app.ports import Clock, Entropy, Observer
@@ -54,6 +54,14 @@ class Routing:
             if upstream.concurrency_max is not None
         }
         return cls(turnstiles=turnstiles)
+
+    def renewed(self, config: Config, same: Set[str]) -> "Routing":
+        """For another configuration, in which the upstreams named in `same` have not changed.
+
+        Health is kept for all: a probe finds out soon what has changed.
+        """
+        kept = {name: line for name, line in self.turnstiles.items() if name in same}
+        return replace(self, turnstiles={**Routing.of(config).turnstiles, **kept})
 
     def snapshot(self, now: Millis) -> tuple[list[TargetHealth], list[Places]]:
         """The targets that have failed lately, and the upstreams that have a limit."""

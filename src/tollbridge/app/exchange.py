@@ -125,7 +125,7 @@ class Exchange:
             finished = relay.complete
             if self._interrupted and not finished:
                 failure = GatewayError(
-                    ErrorCode.UPSTREAM_OVERLOADED, "The gateway is stopping; send it again."
+                    ErrorCode.GATEWAY_STOPPING, "The gateway is stopping; send it again."
                 )
         except Exception as error:
             if not relay.head_sent:

@@ -1,4 +1,7 @@
-"""What lives as long as the process: wired once by `bootstrap`, handed to every exchange."""
+"""What an exchange needs, wired by `bootstrap`. It takes it once, at its start.
+
+A new configuration makes a new one, which shares with the old what lives as long as the process.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -15,8 +15,9 @@ from tollbridge.ledger.model import Checkpoint
 from tollbridge.units import CHECKPOINT_MS, HEARTBEAT_MS, LEASE_MS, Millis
 
 TICK_S = 1.0
-DRAIN_S = 20.0
-"""How long a stopping worker waits for the exchanges under way."""
+CUT_S = 5.0
+"""How long exchanges that were ended may take to be settled; what is not settled then is spooled
+or recovered."""
 DRAIN_STEP_S = 0.02
 _CHECKPOINT_TICKS = CHECKPOINT_MS // 1000
 _HEARTBEAT_TICKS = HEARTBEAT_MS // 1000
@@ -40,6 +41,17 @@ class Live(Protocol):
 
     def interrupt(self) -> None:
         """End it now, with an error to the client."""
+
+
+class Door(Protocol):
+    """Where exchanges come in."""
+
+    @property
+    def inside(self) -> int:
+        """How many there are, those included whose request is still arriving."""
+
+    def cut(self) -> None:
+        """Wait for no more of requests that are still arriving; tell their clients why."""
 
 
 class Pulse:
@@ -80,15 +92,18 @@ class Pulse:
         await self._careful(self._settler.retry())
         self._task = asyncio.get_running_loop().create_task(self._run())
 
-    async def drain(self) -> None:
+    async def drain(self, bound_s: float, door: Door) -> None:
         """Wait for the exchanges under way, but not for ever; the rest is interrupted and settled
         for what it delivered.
         """
         # Polled: exchanges end a thousand times more often than a worker stops.
-        deadline = asyncio.get_running_loop().time() + DRAIN_S
-        while self.live and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
+        now = asyncio.get_running_loop().time
+        deadline = now() + bound_s
+        while (self.live or door.inside) and now() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(DRAIN_STEP_S)
-        while self.live:
+        deadline = now() + CUT_S
+        while (self.live or door.inside) and now() < deadline:
+            door.cut()
             for live in list(self.live):
                 live.interrupt()
             await asyncio.sleep(DRAIN_STEP_S)

@@ -4,7 +4,7 @@ import asyncio
 import os
 from pathlib import Path
 
-from tollbridge.bootstrap import check_upstreams
+from tollbridge.bootstrap import CONFIG_NAME, check_upstreams, read_config
 from tollbridge.cli.context import load_config
 from tollbridge.cli.output import fail
 from tollbridge.config import DEMO_UPSTREAM, Config, ConfigError, ModelConfig, TargetConfig
@@ -22,6 +22,27 @@ def deployed(path: Path | None, *, as_json: bool = False) -> Config:
             check_upstreams(config, os.environ)
         except ConfigError as error:
             fail(f"{error}; mend the environment or write a tollbridge.toml", as_json=as_json)
+    return config
+
+
+def deployed_again(path: Path | None) -> Config:
+    """The same for a gateway that is running. `path` is that of the file it was started with.
+
+    Raises:
+        ConfigError: the file is gone or not good; names the setting and the remedy.
+    """
+    if path is None and Path(CONFIG_NAME).exists():
+        path = Path(CONFIG_NAME)
+    try:
+        if path is not None:
+            return read_config(path, os.environ)
+        config = found()
+        check_upstreams(config, os.environ)
+    except ConfigError as error:
+        raise ConfigError(
+            f"{path or 'the environment'}: {error}; mend it and try `tollbridge config check`,"
+            " then reload again"
+        ) from error
     return config
 
 

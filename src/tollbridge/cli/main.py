@@ -4,6 +4,7 @@ import typer
 
 from tollbridge.cli import db, environments, groups, keys, ledger, models, packs
 from tollbridge.cli.checks import config_app, doctor
+from tollbridge.cli.reload import reload
 from tollbridge.cli.serve import serve
 
 app = typer.Typer(
@@ -13,6 +14,7 @@ app = typer.Typer(
     help="A self-hosted AI gateway: any client to any model, paid from prepaid packs.",
 )
 app.command("serve")(serve)
+app.command("reload")(reload)
 app.add_typer(environments.app, name="env")
 app.add_typer(keys.app, name="key")
 app.add_typer(models.app, name="model")

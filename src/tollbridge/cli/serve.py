@@ -3,22 +3,28 @@
 import errno
 import secrets
 import socket
+import sys
 from functools import partial
+from pathlib import Path
 
 import typer
 
 from tollbridge.access.keys import ENV_ID_ENTROPY_BYTES, mint_env_id
 from tollbridge.app.ports import Grant, Store
-from tollbridge.bootstrap import Settings, clock, work
+from tollbridge.bootstrap import CONFIG_NAME, Settings, clock
 from tollbridge.cli.banner import Opening, banner
 from tollbridge.cli.context import DEFAULT_DATA, ConfigFile, Data, Json, with_store
-from tollbridge.cli.deployment import deployed
+from tollbridge.cli.deployment import deployed, deployed_again
 from tollbridge.cli.keys import issue_key
 from tollbridge.cli.output import fail, print_json
 from tollbridge.config import DEMO_UPSTREAM, Config
+from tollbridge.rollout import Rollout
+from tollbridge.server.pid_file import PidFile
 from tollbridge.server.supervisor import supervise
 from tollbridge.storage.database import Database
+from tollbridge.telemetry.logs import LogObserver
 from tollbridge.units import MICRO, MicroCredits, PackId
+from tollbridge.worker import work
 
 TRIAL_CREDITS = MicroCredits(1_000_000 * MICRO)
 """CloudBase's gift to a new environment: a million tokens (`cloudbase.md` 3.4)."""
@@ -55,13 +61,27 @@ def serve(
         create=True,
         database=Database(data, what.storage.url),
     )
+    if config is None and Path(CONFIG_NAME).exists():
+        config = Path(CONFIG_NAME)  # from now on its absence is an error
+    try:
+        pid_file = PidFile(data)
+    except OSError as error:
+        fail(f"{data}: {error.strerror}; name another folder with --data", as_json=as_json)
+    rollout = Rollout(
+        Settings(what, data, demo_pace_ms),
+        partial(deployed_again, config),
+        pid_file,
+        LogObserver(sys.stderr, clock),
+    )
     status = supervise(
-        partial(work, Settings(what, data, demo_pace_ms)),
+        lambda post: work(rollout.settings, rollout.newest, post),
         host=host,
         port=port,
         workers=workers or what.server.workers,
         announce=partial(_announce, opening, as_json=as_json),
+        rollout=rollout,
     )
+    rollout.close()
     if status:
         raise typer.Exit(status)
 

@@ -80,5 +80,7 @@ REACTIONS: dict[ErrorCode, Reaction] = {
     ErrorCode.CONCURRENCY_EXCEEDED: _NEVER,
     ErrorCode.RATE_EXCEEDED: _NEVER,
     ErrorCode.LEDGER_UNAVAILABLE: _NEVER,
+    ErrorCode.GATEWAY_OVERLOADED: _NEVER,
+    ErrorCode.GATEWAY_STOPPING: _NEVER,
     ErrorCode.INTERNAL: _NEVER,
 }

@@ -11,18 +11,30 @@ from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.server.cors import preflight
 from tollbridge.server.credentials import environment_of_host, presented_key
 from tollbridge.server.inbound import ClientGoneError, Request
+from tollbridge.server.intake import Intake, IntakeLimits
 from tollbridge.server.models import model_list, model_object
 from tollbridge.server.outbound import Answer
 from tollbridge.server.problems import answer_problem, dialect_of
 from tollbridge.server.receipts import receipt_body
 from tollbridge.server.routes import PROTOCOLS, Endpoint, Route, route
 
+COSTLY = frozenset({Endpoint.MESSAGES, Endpoint.CHAT, Endpoint.COUNT_TOKENS})
+"""What reads a body and asks an upstream needs a place among the exchanges under way."""
+
 
 class Application:
     """Answers HTTP requests for one worker."""
 
     def __init__(self, gateway: Gateway) -> None:
+        self.leaving = False
+        """The worker is about to stop: `/readyz` says so."""
+        self.intake = Intake(IntakeLimits.of(gateway.config.server))
+        self.use(gateway)
+
+    def use(self, gateway: Gateway) -> None:
+        """Serve requests with this one from now on; those under way keep theirs."""
         self._gateway = gateway
+        self.intake.limits = IntakeLimits.of(gateway.config.server)
         self._inquiry = Inquiry(gateway)
 
     async def serve(self, request: Request, answer: Answer) -> None:
@@ -50,11 +62,19 @@ class Application:
                 presented_key=lambda: presented_key(headers),
                 body=request.body,
             )
-            if found.endpoint in (Endpoint.MESSAGES, Endpoint.CHAT):
-                exchange = Exchange(gateway, inbound, answer)
-                await exchange.run()
-            else:
+            if found.endpoint not in COSTLY:
                 await self._answer(found, inbound, answer)
+                return
+            if not self.intake.take():
+                await self.intake.wait()
+            try:
+                if found.endpoint is Endpoint.COUNT_TOKENS:
+                    await self._answer(found, inbound, answer)
+                else:
+                    exchange = Exchange(gateway, inbound, answer)
+                    await exchange.run()
+            finally:
+                self.intake.leave()
         except GatewayError as error:
             if exchange is None:
                 gateway.observer.request_refused(request_id, protocol, error)
@@ -87,6 +107,8 @@ class Application:
             case Endpoint.RECEIPT:
                 body = receipt_body(await self._inquiry.receipt(inbound, found.name))
             case Endpoint.READY:
+                if self.leaving:
+                    raise GatewayError(ErrorCode.GATEWAY_STOPPING, "The gateway is stopping.")
                 await self._inquiry.ready()
                 body = b'{"status":"ready"}'
             case Endpoint.METRICS:

@@ -22,7 +22,7 @@ from tollbridge.server.head import (
     name_in_lower_case,
     path_of,
 )
-from tollbridge.server.inbound import ClientGoneError, Request
+from tollbridge.server.inbound import ClientGoneError, Request, body_too_slow
 from tollbridge.server.outbound import Answer
 from tollbridge.server.site import Site
 from tollbridge.units import BODY_BYTES_PER_S_MIN, HEAD_BYTES_MAX, HEADERS_MAX
@@ -254,13 +254,7 @@ class Connection(asyncio.Protocol):
         elif self._deaf:
             self.abort()
         elif self._receiving is not None and self._answer is not None:
-            self._receiving.fail(
-                GatewayError(
-                    ErrorCode.REQUEST_TIMEOUT,
-                    "The request body came too slowly; send it again over a better connection.",
-                )
-            )
-            self._answer.close_after()
+            self.cut(body_too_slow())
         elif self._unframed and self._receiving is None:
             self._refuse(
                 GatewayError(ErrorCode.REQUEST_TIMEOUT, "The request's head came too slowly.")
@@ -273,6 +267,12 @@ class Connection(asyncio.Protocol):
         if self._answer is None:
             self._close()
         else:
+            self._answer.close_after()
+
+    def cut(self, error: GatewayError) -> None:
+        """Wait no longer for the rest of a body that is being read."""
+        if self._receiving is not None and self._answer is not None:
+            self._receiving.fail(error)
             self._answer.close_after()
 
     def abort(self) -> None:

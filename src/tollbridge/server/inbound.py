@@ -10,6 +10,14 @@ class ClientGoneError(Exception):
     """The client went away while its request was being read; there is nobody to answer."""
 
 
+def body_too_slow() -> GatewayError:
+    """The client sends, but less than it must."""
+    return GatewayError(
+        ErrorCode.REQUEST_TIMEOUT,
+        "The request body came too slowly; send it again over a better connection.",
+    )
+
+
 class Request:
     """A request whose head is there. The connection feeds it, the application reads it.
 

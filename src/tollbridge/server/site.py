@@ -4,9 +4,10 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
 from tollbridge.app.ports import Clock
+from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.server.inbound import Request
 from tollbridge.server.outbound import Answer
 from tollbridge.units import BODY_GRACE_S, DISCARD_S, HEAD_S, IDLE_S, STALLED_S, Millis
@@ -17,6 +18,9 @@ FLUSH_S = 2.0
 FLUSH_STEP_S = 0.01
 BACKLOG = 4096
 """Connections that the kernel keeps until a worker takes them."""
+
+CONNECTIONS_MAX = 1_000_000
+"""More than a process has descriptors for."""
 
 Serve = Callable[[Request, Answer], Awaitable[None]]
 """Answers one request. Raises nothing."""
@@ -43,8 +47,19 @@ class Member(Protocol):
     def retire(self) -> None:
         """The site is stopping."""
 
+    def cut(self, error: GatewayError) -> None:
+        """Wait no longer for the rest of a request's body."""
+
     def abort(self) -> None:
         """Close at once."""
+
+
+class TurnedAway(asyncio.Protocol):
+    """A connection that is one too many: there would be no descriptor left to serve it with."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the loop."""
+        cast("asyncio.Transport", transport).abort()
 
 
 class Site:
@@ -57,6 +72,7 @@ class Site:
         body_bytes_max: int,
         *,
         patience: Patience = Patience(),  # noqa: B008 - a tuple does not change
+        connections_max: int = CONNECTIONS_MAX,
         tick_s: float = TICK_S,
     ) -> None:
         self.loop = asyncio.get_running_loop()
@@ -66,8 +82,12 @@ class Site:
         self.connections: set[Member] = set()
         """Open, or still being answered."""
         self.draining = False
+        self.turned_away = 0
+        """Connections that were one too many."""
+        self.on_tick: Callable[[], None] = lambda: None
         self.date_line = _date_line(clock())
         self._clock = clock
+        self._connections_max = connections_max
         self._tick_s = tick_s
         self._server: asyncio.Server | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -76,8 +96,15 @@ class Site:
         self, listening: socket.socket, connect: Callable[[], asyncio.Protocol]
     ) -> None:
         """Accept connections from now on; `connect` makes the protocol of one."""
+
+        def connected() -> asyncio.Protocol:
+            if len(self.connections) < self._connections_max:
+                return connect()
+            self.turned_away += 1
+            return TurnedAway()
+
         self._tick()
-        self._server = await self.loop.create_server(connect, sock=listening, backlog=BACKLOG)
+        self._server = await self.loop.create_server(connected, sock=listening, backlog=BACKLOG)
 
     def refuse(self) -> None:
         """Accept no more, and let each connection end with the answer it is at."""
@@ -86,6 +113,16 @@ class Site:
             self._server.close()
         for connection in list(self.connections):
             connection.retire()
+
+    def cut(self) -> None:
+        """Wait no longer for bodies that are still arriving."""
+        for connection in list(self.connections):
+            connection.cut(
+                GatewayError(
+                    ErrorCode.GATEWAY_STOPPING,
+                    "The gateway is stopping, and this request is not whole yet; send it again.",
+                )
+            )
 
     async def close(self) -> None:
         """Wait for the last bytes to leave and the last answers to end, but not for ever."""
@@ -102,11 +139,12 @@ class Site:
             await asyncio.sleep(FLUSH_STEP_S)
 
     def _tick(self) -> None:
+        self._timer = self.loop.call_later(self._tick_s, self._tick)
         self.date_line = _date_line(self._clock())
         now = self.loop.time()
         for late in [member for member in self.connections if member.deadline <= now]:
             late.expire()
-        self._timer = self.loop.call_later(self._tick_s, self._tick)
+        self.on_tick()
 
 
 def _date_line(now: Millis) -> str:

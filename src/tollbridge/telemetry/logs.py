@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import traceback
 from collections import Counter
+from collections.abc import Sequence
 from typing import TextIO
 
 import msgspec
@@ -130,6 +131,18 @@ class LogObserver:
                 "what": what,
                 "error": f"{type(error).__name__}: {error}",
                 "where": where,
+            }
+        )
+
+    def reloaded(self, reasons: Sequence[str], needs_restart: Sequence[str]) -> None:
+        """The operator's file was read again; `reasons`: why it is not in force everywhere."""
+        self._line(
+            {
+                "at": self._clock(),
+                "event": "reload",
+                "ok": not reasons,
+                "error": "; ".join(reasons) or None,
+                "needs_restart": ", ".join(needs_restart) or None,
             }
         )
 

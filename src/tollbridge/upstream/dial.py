@@ -1,6 +1,7 @@
 """How a connection to an upstream is opened: through which socket, proxy and TLS."""
 
 import asyncio
+import errno
 import socket
 import ssl
 from typing import cast
@@ -197,5 +198,7 @@ def connect_failure(error: OSError) -> str:
             return "the connection was reset while it was being opened"
         case FileNotFoundError():
             return "the socket does not exist"
+        case OSError(errno=errno.EMFILE | errno.ENFILE):
+            return "the gateway has no file descriptor left for a connection"
         case _:
             return "the server could not be reached"

@@ -191,17 +191,52 @@ async def test_a_slow_database_is_asked_again_as_soon_as_it_has_answered(world):
     assert world.store.asked.count("checkpoint") == 3
 
 
+class Door:
+    """`inside` requests are still arriving until they are cut so often."""
+
+    def __init__(self, inside: int = 0, patience: int = 1) -> None:
+        self.inside = inside
+        self.cuts = 0
+        self._patience = patience
+
+    def cut(self) -> None:
+        self.cuts += 1
+        if self.cuts == self._patience:
+            self.inside = 0
+
+
 @ticking
 async def test_drain_interrupts_until_nobody_is_left(world):
     live = Live(world.pulse)
     world.pulse.live.add(live)
-    module_drain = module.DRAIN_S
-    module.DRAIN_S = 0
-    try:
-        await world.pulse.drain()
-    finally:
-        module.DRAIN_S = module_drain
+    await world.pulse.drain(0, Door())
     assert live.interrupts == 2
+
+
+@ticking
+async def test_drain_waits_for_requests_that_are_arriving_and_cuts_them(world):
+    door = Door(inside=3, patience=2)
+    await world.pulse.drain(0, door)
+    assert (door.inside, door.cuts) == (0, 2)
+    door = Door(inside=1)
+    drain = asyncio.ensure_future(world.pulse.drain(60, door))
+    await settle_down()
+    assert not drain.done()
+    door.inside = 0
+    await drain
+    assert door.cuts == 0
+
+
+def test_drain_ends_though_nothing_does(monkeypatch):
+    monkeypatch.setattr(module, "CUT_S", 0.05)
+
+    @ticking
+    async def scenario(world):
+        door = Door(inside=1, patience=-1)
+        await world.pulse.drain(0, door)
+        assert door.cuts >= 1
+
+    scenario()
 
 
 def test_ticks_by_itself(monkeypatch):
@@ -241,7 +276,7 @@ async def test_drain_waits_for_what_ends_by_itself(world):
     client = RecordingClient()
     run = asyncio.ensure_future(world.open(client, messages_body()))
     await settle_down()
-    drain = asyncio.ensure_future(world.pulse.drain())
+    drain = asyncio.ensure_future(world.pulse.drain(20, Door()))
     await settle_down()
     assert not drain.done()
     gate.set()
@@ -250,9 +285,7 @@ async def test_drain_waits_for_what_ends_by_itself(world):
     assert b"message_stop" in client.body
 
 
-def test_drain_interrupts_streams_and_settles_them(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "DRAIN_S", 0)
-
+def test_drain_interrupts_streams_and_settles_them(tmp_path):
     @in_world()
     async def scenario(world):
         world.servers["one"].answers = [
@@ -261,7 +294,7 @@ def test_drain_interrupts_streams_and_settles_them(tmp_path, monkeypatch):
         client = RecordingClient()
         run = asyncio.ensure_future(world.open(client, messages_body()))
         await settle_down()
-        await world.pulse.drain()
+        await world.pulse.drain(0, Door())
         await run
         assert b"event: error" in client.body
         assert world.usage()[0]["outcome"] == "failed_midway"

@@ -4,8 +4,8 @@ import pytest
 import typer
 
 from tollbridge.cli import deployment
-from tollbridge.cli.deployment import SEED_MODEL, deployed, found
-from tollbridge.config import ModelConfig, TargetConfig, UpstreamConfig
+from tollbridge.cli.deployment import SEED_MODEL, deployed, deployed_again, found
+from tollbridge.config import ConfigError, ModelConfig, TargetConfig, UpstreamConfig
 from tollbridge.upstream.probe import Discovery
 
 
@@ -53,3 +53,20 @@ def test_a_proxy_that_cannot_be_used_is_told_without_a_file(
     told = capsys.readouterr().err
     assert "upstreams.openai.proxy: the variable ALL_PROXY: must begin with http://" in told
     assert "s3cret" not in told
+
+
+def test_a_running_gateway_finds_again_what_is_there(config: Path):
+    assert list(deployed_again(None).models) == [SEED_MODEL, "demo"]
+    config.rename("tollbridge.toml")
+    assert list(deployed_again(None).models) == ["demo", "vendor/chat"]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"), [(None, "cannot be read"), ("[server]\nport = 'x'\n", "server.port")]
+)
+def test_a_running_gateway_is_told_what_is_wrong(config: Path, text: str | None, reason: str):
+    config.unlink()
+    if text is not None:
+        config.write_text(text)
+    with pytest.raises(ConfigError, match=f"{config}: {reason}.*config check.*reload"):
+        deployed_again(config)

@@ -285,3 +285,55 @@ def test_a_chat_client_is_answered_by_a_model_that_speaks_messages(play: Play):
         assert answer.body.endswith(b"data: [DONE]\n\n")
 
     play(scenario)
+
+
+OVERLOADED = "This gateway is overloaded: it has 1 requests under way and no room for more to wait"
+
+
+def test_beyond_its_places_a_worker_refuses_before_the_body_is_read(play: Play):
+    async def scenario(world: World) -> None:
+        intake = world.application.intake
+        intake.limits = intake.limits._replace(requests_max=1, queue_max=0)
+        assert intake.take()
+        for path, status, dialect in (
+            (MESSAGES, 529, "messages"), (COUNT, 529, "messages"), (CHAT, 503, "chat"),
+        ):  # fmt: skip
+            # What is no JSON, and a key that is none, are not looked at.
+            answer = await world.ask(path, b"not looked at", key="none")
+            told = check_refusal(answer, status, "GATEWAY_OVERLOADED", dialect=dialect)
+            assert told.startswith(OVERLOADED)
+            assert answer.headers["retry-after"] == "1"
+            assert answer.headers["x-should-retry"] == "true"
+        assert (await world.ask("/healthz")).status == 200
+        assert (await world.ask("/readyz")).status == 200
+        assert (await world.ask(f"{BASE}/v1/models")).status == 200
+        intake.leave()
+        assert (await world.ask(MESSAGES, prompt())).status == 200
+        assert intake.inside == 0
+        (pack,) = await world.store.packs(ENV)
+        assert pack.held == 0
+
+    world = play(scenario)
+    assert [line["error"] for line in world.logged() if line["event"] == "refused"] == [
+        "GATEWAY_OVERLOADED"
+    ] * 3
+
+
+def test_places_come_back_however_a_request_ends(play: Play):
+    async def scenario(world: World) -> None:
+        for body in (b"no JSON", prompt(), prompt(model="none"), prompt(stream=True)):
+            await world.ask(MESSAGES, body)
+            await world.ask(COUNT, body)
+        assert world.application.intake.inside == 0
+
+    play(scenario)
+
+
+def test_a_worker_that_is_about_to_stop_says_so_and_still_serves(play: Play):
+    async def scenario(world: World) -> None:
+        world.application.leaving = True
+        check_refusal(await world.ask("/readyz"), 503, "GATEWAY_STOPPING", dialect="chat")
+        assert (await world.ask("/healthz")).status == 200
+        assert (await world.ask(MESSAGES, prompt())).status == 200
+
+    play(scenario)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from tests.fakes.wire_client import WireClient
 
+from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.server import connection as module
 from tollbridge.server.inbound import ClientGoneError, Request
 from tollbridge.server.outbound import Answer
@@ -316,3 +317,26 @@ def test_a_large_body_beside_a_small_head_is_no_large_head():
         assert len((await client.answer()).body) == size
 
     connected(scenario)
+
+
+def test_a_body_that_is_cut_is_told_why():
+    error = GatewayError(ErrorCode.GATEWAY_STOPPING, "The gateway is stopping.")
+
+    async def answering(request: Request, answer: Answer) -> None:
+        with pytest.raises(GatewayError, match="is stopping"):
+            await request.body()
+        assert answer.closing
+        answer.start(503, [])
+        answer.finish()
+
+    async def scenario() -> None:
+        client = WireClient(answering)
+        client.connection.cut(error)  # nothing is arriving
+        client.send(b"POST / HTTP/1.1\r\ncontent-length: 9\r\n\r\nab")
+        await asyncio.sleep(0)
+        client.connection.cut(error)
+        assert (await client.answer()).status == 503
+        client.leave()
+        await client.ended()
+
+    asyncio.run(scenario())

@@ -3,6 +3,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from tollbridge.errors import GatewayError
 from tollbridge.server import site as module
 from tollbridge.server.inbound import Request
 from tollbridge.server.outbound import Answer
@@ -32,6 +33,9 @@ class Member:
     def retire(self) -> None:
         self._tell("retire")
 
+    def cut(self, error: GatewayError) -> None:
+        self.told.append(error.code.name)
+
     def abort(self) -> None:
         self._tell("abort")
 
@@ -50,10 +54,10 @@ class Moments:
         return self.now
 
 
-def run(scenario: Callable[[Site, Moments], Awaitable[None]]) -> None:
+def run(scenario: Callable[[Site, Moments], Awaitable[None]], connections_max: int = 9) -> None:
     async def whole() -> None:
         clock = Moments()
-        site = Site(nothing, clock, 100, tick_s=0.001)
+        site = Site(nothing, clock, 100, connections_max=connections_max, tick_s=0.001)
         await scenario(site, clock)
         await site.close()
 
@@ -105,5 +109,41 @@ def test_it_listens_until_it_refuses():
         site.refuse()
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection("127.0.0.1", port)
+
+    run(scenario)
+
+
+def test_one_connection_too_many_is_closed_at_once():
+    async def scenario(site: Site, _: Moments) -> None:
+        (listening,) = open_sockets("127.0.0.1", 0, 1)
+        await site.listen(listening, asyncio.Protocol)
+        Member(site, lasting=0)
+        reader, writer = await asyncio.open_connection("127.0.0.1", listening.getsockname()[1])
+        assert await reader.read() == b""
+        writer.close()
+        assert site.turned_away == 1
+        site.refuse()
+
+    run(scenario, connections_max=1)
+
+
+def test_bodies_that_are_still_arriving_are_cut():
+    async def scenario(site: Site, _: Moments) -> None:
+        member = Member(site)
+        site.cut()
+        assert member.told == ["GATEWAY_STOPPING"]
+        site.connections.clear()
+
+    run(scenario)
+
+
+def test_what_is_done_at_each_tick():
+    async def scenario(site: Site, _: Moments) -> None:
+        ticked = asyncio.Event()
+        site.on_tick = ticked.set
+        (listening,) = open_sockets("127.0.0.1", 0, 1)
+        await site.listen(listening, asyncio.Protocol)
+        await asyncio.wait_for(ticked.wait(), 10)
+        site.refuse()
 
     run(scenario)

@@ -7,14 +7,15 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from time import monotonic, sleep
 
 import pytest
 
-from tollbridge.server.supervisor import open_sockets
+from tollbridge.server import supervisor as module
+from tollbridge.server.supervisor import NoRollout, Post, open_sockets
 
 ROOT = Path(__file__).resolve().parents[3]
 PATIENCE_S = 20.0
@@ -234,11 +235,61 @@ def test_once_at_the_keyboard_waits_and_twice_does_not(program: Program):
         assert not read_all(streaming).endswith(b"0\r\n\r\n")
 
 
+def answers(line: str) -> dict[int, str]:
+    pairs = (word.split(":") for word in line.split()[1:])
+    return {int(pid): answer for pid, answer in pairs}
+
+
 @pytest.mark.slow
-def test_a_hang_up_is_told_to_the_workers_and_ends_nobody(program: Program):
-    program.start()
-    pid = program.ask()
+def test_a_hang_up_is_told_to_every_worker_and_each_answers(program: Program):
+    program.start(workers=2)
     program.signal(signal.SIGHUP)
-    assert program.ask() == pid
+    program.hear("asked 1")  # is refused: nobody is told
+    program.signal(signal.SIGHUP)
+    told = answers(program.hear("answers"))
+    assert told == {pid: f"pid_{pid}" for pid in told}
+    assert len(told) == 2
+    os.kill(min(told), signal.SIGKILL)
+    program.hear("starting")
+    program.signal(signal.SIGHUP)
+    again = answers(program.hear("answers"))
+    assert len(again) == 2
+    assert min(told) not in again
     program.signal(signal.SIGTERM)
     assert program.status() == 0
+    assert sum(line.startswith("answers") for line in program.said) == 2
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_before_it_answers_holds_nobody_up(program: Program):
+    program.start("deaf")
+    pid = program.ask()
+    program.signal(signal.SIGHUP)
+    program.hear("asked 1")
+    for _ in range(2):
+        program.signal(signal.SIGHUP)  # the last one waits for the one before it
+    program.hear("asked 2")
+    os.kill(pid, signal.SIGKILL)
+    assert answers(program.hear("answers")) == {}
+    program.signal(signal.SIGTERM)
+    assert program.status() == 0
+
+
+def test_a_worker_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "ANSWER_AFTER_S", 0.0)
+    told: list[Mapping[int, str]] = []
+
+    class Silent(NoRollout):
+        def finish(self, answers: Mapping[int, str]) -> None:
+            told.append(answers)
+
+    supervisor = module._Supervisor(idle, [], lambda: None, Silent())
+    supervisor._running = {2**22 + 1: 0}  # above every process id
+    supervisor._reload()
+    supervisor._conclude()
+    assert told == [{2**22 + 1: "has not answered yet"}]
+    assert supervisor._patience_s() is None
+
+
+async def idle(_: Post) -> None:
+    """Serves nobody."""

@@ -127,3 +127,14 @@ def test_a_pack_that_runs_out():
         "at": 7, "event": "alert", "env": "env", "pack": "p1", "level_percent": 80,
         "granted": 100, "spent": 81,
     }  # fmt: skip
+
+
+def test_a_reload():
+    observer, stream = observed()
+    observer.reloaded([], ["server.port"])
+    observer.reloaded(["worker 1 is late", "worker 2 is late"], [])
+    good, bad = map(json.loads, stream.getvalue().splitlines())
+    assert good == {
+        "at": 7, "event": "reload", "ok": True, "error": None, "needs_restart": "server.port",
+    }  # fmt: skip
+    assert (bad["ok"], bad["error"]) == (False, "worker 1 is late; worker 2 is late")

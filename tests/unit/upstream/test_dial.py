@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import socket
 import ssl
 
@@ -19,6 +20,7 @@ from tollbridge.upstream.origin import parse_origin
     [
         (socket.gaierror(-2, "Name or service not known: h.example"), "name could not be resolved"),
         (ConnectionRefusedError(111, "h.example"), "connection refused"),
+        (OSError(errno.EMFILE, "h.example"), "the gateway has no file descriptor left"),
         (ConnectionResetError(104, "h.example"), "reset while it was being opened"),
         (FileNotFoundError(2, "/run/h.example"), "the socket does not exist"),
         (ssl.SSLError(1, "h.example"), "TLS handshake failed"),
