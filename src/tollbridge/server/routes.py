@@ -22,6 +22,8 @@ _RECEIPT = re.compile(r"(?:/v1/ai)?/receipts/([\w-]{1,64})", re.ASCII)
 class Endpoint(enum.Enum):
     """What the data plane can do."""
 
+    __hash__ = object.__hash__  # that of `Enum` is written in Python, and a key is looked up often
+
     MESSAGES = enum.auto()
     COUNT_TOKENS = enum.auto()
     CHAT = enum.auto()

@@ -6,6 +6,8 @@ import enum
 class Open(enum.Enum):
     """The kind of content block that is open, or wanted."""
 
+    __hash__ = object.__hash__  # that of `Enum` is written in Python, and a key is looked up often
+
     NOTHING = enum.auto()
     THINKING = enum.auto()
     TEXT = enum.auto()

@@ -44,6 +44,8 @@ from tollbridge.wire.sse import DONE, SSEDecoder, encode_data, parse_block
 class Phase(enum.Enum):
     """How far the stream is."""
 
+    __hash__ = object.__hash__  # that of `Enum` is written in Python, and a key is looked up often
+
     BEFORE = enum.auto()
     BODY = enum.auto()
     ENDING = enum.auto()
