@@ -5,7 +5,7 @@ Streams cost no timer of their own. Each has an entry in `live`; the tick looks 
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Protocol
 
 from tollbridge.app.alerts import Alerter
@@ -19,6 +19,8 @@ CUT_S = 5.0
 """How long exchanges that were ended may take to be settled; what is not settled then is spooled
 or recovered."""
 DRAIN_STEP_S = 0.02
+CHECKPOINTS_MAX = 128
+"""In one transaction: a millisecond in which no stream goes on."""
 _CHECKPOINT_TICKS = CHECKPOINT_MS // 1000
 _HEARTBEAT_TICKS = HEARTBEAT_MS // 1000
 _ALERT_TICKS = 2
@@ -160,15 +162,20 @@ class Pulse:
 
     async def _renew(self) -> None:
         now = self.clock()
-        await self._store.checkpoint(self.worker_id, self._checkpoints(), now)
+        lives = list(self.live)
+        for start in range(0, len(lives) or 1, CHECKPOINTS_MAX):
+            checkpoints = self._checkpoints(lives[start : start + CHECKPOINTS_MAX])
+            await self._store.checkpoint(self.worker_id, checkpoints, now)
         if now - self._renewed_at >= LEASE_MS // 2:
             # The database or this machine was away: others, alive as we are, need time to renew.
             self._sweep_from = Millis(now + LEASE_MS)
         self._renewed_at = now
 
-    def _checkpoints(self) -> list[Checkpoint]:
+    def _checkpoints(self, lives: Sequence[Live]) -> list[Checkpoint]:
         checkpoints = []
-        for live in self.live:
+        for live in lives:
+            if live not in self.live:
+                continue  # it has ended meanwhile
             try:
                 checkpoint = live.checkpoint()
             except Exception as error:  # noqa: BLE001  # the lease is everybody's

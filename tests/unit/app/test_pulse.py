@@ -16,7 +16,7 @@ from tests.fakes.world import answer, in_world, settle_down
 
 from tollbridge.app import pulse as module
 from tollbridge.app.ports import StoreUnavailableError
-from tollbridge.app.pulse import Pulse
+from tollbridge.app.pulse import CHECKPOINTS_MAX, Pulse
 from tollbridge.app.settlement import Settler
 from tollbridge.units import LEASE_MS
 
@@ -111,6 +111,25 @@ async def test_checkpoints_and_sweeps(world):
     assert world.store.asked[1:] == [
         "checkpoint", "sweep", "checkpoint", "checkpoint", "sweep", "checkpoint",
     ]  # fmt: skip
+
+
+@ticking
+async def test_many_checkpoints_are_written_a_few_at_a_time(world):
+    lives = [Live(world.pulse) for _ in range(2 * CHECKPOINTS_MAX + 1)]
+    asked = []
+
+    def asks(live):
+        asked.append(live)
+        world.pulse.live.discard(lives[-1])  # it ends while the others are written
+
+    for live in lives:
+        live.checkpoint = lambda live=live: asks(live)
+    world.pulse.live.update(lives)
+    await world.seconds(2)
+    assert world.store.asked[1:] == ["checkpoint", "checkpoint", "checkpoint", "sweep"]
+    assert len(asked) >= 2 * CHECKPOINTS_MAX
+    assert len(set(asked)) == len(asked)
+    world.pulse.live.clear()
 
 
 @ticking
