@@ -17,8 +17,8 @@ from tollbridge.server.site import Site
 from tollbridge.server.supervisor import Post
 from tollbridge.units import DESCRIPTORS_RESERVED, MIB
 
-GC_THRESHOLDS = (50_000, 20, 50)
-"""Objects of a request die by reference counts; the few cycles can wait."""
+GC_THRESHOLDS = (5_000, 20, 50)
+"""Objects of a request die by reference counts; the few cycles, those of errors, can wait."""
 
 RETRY_S = 1.0
 """After this a reload is tried again that waits for the database."""

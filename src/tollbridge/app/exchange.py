@@ -36,8 +36,7 @@ from tollbridge.app.ports import (
 )
 from tollbridge.app.recollection import recall
 from tollbridge.app.relay import Relay, answers, broken, gather, linger, read_whole, refusal_of
-from tollbridge.app.request_writer import write_request
-from tollbridge.config import Protocol
+from tollbridge.app.request_writer import PATHS, write_request
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.ledger.model import Checkpoint, Hold, Refusal, Settlement
 from tollbridge.ledger.tariff import Outcome, charge, delivered
@@ -53,9 +52,6 @@ from tollbridge.usage import TokenUsage
 
 ADMIT_TRIES = 5
 """How often an admission is decided anew because the environment changed under it."""
-
-PATHS: dict[Protocol, str] = {"messages": "/v1/messages", "chat": "/chat/completions"}
-"""What is appended to an upstream's base URL."""
 
 
 class Exchange:
@@ -140,6 +136,10 @@ class Exchange:
             amount = await self._settle(finished=finished, failure=failure)
         if not self._gone:
             self._end(failure, amount)
+
+    def release(self) -> None:
+        """To be called after `run`: in a cycle, long bodies would wait for the collector."""
+        self._relay.let_go()
 
     def _end(self, failure: GatewayError | None, amount: int | None) -> None:
         if failure is not None:

@@ -120,6 +120,10 @@ class Relay:
         self._client.write(data)
         self.beat = self._pulse.tick
 
+    def let_go(self) -> None:
+        """The answer is over. What gives its head refers back to here."""
+        self._head = tuple
+
     def keep_alive(self) -> None:
         """Break the silence, unless the client is slow to take what it has or the end was sent."""
         if not (self._client.choked or self.complete or self.told):

@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping
 
+from tollbridge.config import Protocol
 from tollbridge.routing.catalog import Target
 from tollbridge.translate.bridge import Bridge, UpstreamTerms
 from tollbridge.translate.failures import strict_error
 from tollbridge.units import Tokens
+
+PATHS: dict[Protocol, str] = {"messages": "/v1/messages", "chat": "/chat/completions"}
+"""What is appended to an upstream's base URL."""
 
 STRICT_HEADER = "x-tollbridge-strict"
 """A client that sends it rather has an error than an answer for which something was dropped."""

@@ -75,6 +75,8 @@ class Application:
                     await exchange.run()
             finally:
                 self.intake.leave()
+                if exchange is not None:
+                    exchange.release()
         except GatewayError as error:
             if exchange is None:
                 gateway.observer.request_refused(request_id, protocol, error)

@@ -1,6 +1,7 @@
 """The data plane as a client meets it."""
 
 import asyncio
+import gc
 import json
 from typing import Any
 
@@ -21,7 +22,9 @@ from tests.unit.server.conftest import (
     prompt,
 )
 
+from tollbridge.app.exchange import Exchange
 from tollbridge.app.ports import StoreUnavailableError
+from tollbridge.server.inbound import Request
 
 
 def events(answer: Answer) -> list[dict[str, Any]]:
@@ -335,5 +338,24 @@ def test_a_worker_that_is_about_to_stop_says_so_and_still_serves(play: Play):
         check_refusal(await world.ask("/readyz"), 503, "GATEWAY_STOPPING", dialect="chat")
         assert (await world.ask("/healthz")).status == 200
         assert (await world.ask(MESSAGES, prompt())).status == 200
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_nothing_of_an_exchange_waits_for_the_collector(play: Play, stream: bool):
+    # What is in a cycle keeps its body, which may be long, until the collector comes round.
+    async def scenario(world: World) -> None:
+        await world.ask(MESSAGES, prompt(stream=stream))
+        gc.collect()
+        gc.disable()
+        try:
+            for path, body in ((MESSAGES, prompt(stream=stream)), (CHAT, prompt(stream=stream))):
+                assert (await world.ask(path, body)).status == 200
+            await asyncio.sleep(0)
+            left = [thing for thing in gc.get_objects() if isinstance(thing, Exchange | Request)]
+        finally:
+            gc.enable()
+        assert left == []
 
     play(scenario)
