@@ -125,7 +125,8 @@ class Attempts:
             try:
                 await self._make(attempt, send)
             except GatewayError as error:
-                failure, now = error, self._clock()
+                # What its traceback holds would wait for the collector, with the body.
+                failure, now = error.with_traceback(None), self._clock()
                 at_upstream = self.sent or error.code is ErrorCode.UPSTREAM_BUSY
                 self.sent = False
                 health.failed(attempt, failure, now)
@@ -149,7 +150,8 @@ class Attempts:
             try:
                 attempt = steps.send(Failed(failure, self.begun, now, self._draw()))
             except StopIteration:
-                raise told from None
+                break
+        raise told
 
     def sending(self) -> None:
         """To be called by whoever makes an attempt, when nothing has kept it from being sent."""

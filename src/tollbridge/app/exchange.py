@@ -113,7 +113,7 @@ class Exchange:
             await self._attempt()
             finished = True
         except GatewayError as error:
-            failure = error
+            failure = error.with_traceback(None)
         except asyncio.CancelledError:
             if not (self._gone or self._interrupted):
                 raise

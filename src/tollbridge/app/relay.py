@@ -224,6 +224,7 @@ def _too_large(bytes_max: int) -> GatewayError:
 
 def broken(error: UpstreamError) -> GatewayError:
     """What a client may be told of an upstream's failure."""
+    error.__traceback__ = None  # a cycle by way of the reply, in which long bodies would stay
     if isinstance(error, UpstreamBusyError):
         return GatewayError(
             ErrorCode.UPSTREAM_BUSY, f"The model's server is busy: {error}.", retry_after_s=1

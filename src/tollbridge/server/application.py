@@ -80,6 +80,7 @@ class Application:
         except GatewayError as error:
             if exchange is None:
                 gateway.observer.request_refused(request_id, protocol, error)
+            error.__traceback__ = None  # it leads here and to the exchange: a cycle
             answer_problem(answer, protocol, error, request_id)
         except ClientGoneError:
             return

@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from tests.fakes.bodies import message_start, text_delta
+from tests.fakes.exchange_parts import JSON_HEAD, ScriptedReply, ScriptedServer
 from tests.fakes.wire_client import Answer
 from tests.unit.server.conftest import (
     BASE,
@@ -23,7 +25,7 @@ from tests.unit.server.conftest import (
 )
 
 from tollbridge.app.exchange import Exchange
-from tollbridge.app.ports import StoreUnavailableError
+from tollbridge.app.ports import StoreUnavailableError, UpstreamError
 from tollbridge.server.inbound import Request
 
 
@@ -352,6 +354,30 @@ def test_nothing_of_an_exchange_waits_for_the_collector(play: Play, stream: bool
         try:
             for path, body in ((MESSAGES, prompt(stream=stream)), (CHAT, prompt(stream=stream))):
                 assert (await world.ask(path, body)).status == 200
+            await asyncio.sleep(0)
+            left = [thing for thing in gc.get_objects() if isinstance(thing, Exchange | Request)]
+        finally:
+            gc.enable()
+        assert left == []
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("begun", [False, True])
+def test_nothing_of_a_failure_waits_for_the_collector(play: Play, stream: bool, begun: bool):
+    async def scenario(world: World) -> None:
+        first = [message_start(), text_delta("so far")] if stream else [b"{"]
+        broken = UpstreamError("the connection broke", sent=True)
+        server = world.gateway.servers["demo"] = ScriptedServer()
+        head = None if stream else JSON_HEAD
+        for _ in range(3):
+            server.answers.append(ScriptedReply([*first, broken], 200, head) if begun else broken)
+        gc.collect()
+        gc.disable()
+        try:
+            answer = await world.ask(MESSAGES, prompt(stream=stream))
+            assert answer.status == (200 if stream and begun else 502)
             await asyncio.sleep(0)
             left = [thing for thing in gc.get_objects() if isinstance(thing, Exchange | Request)]
         finally:
