@@ -15,14 +15,16 @@ BIN := .venv/bin
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --require-hashes
 CODE := src tests bench tools fuzz
 SECONDS ?= 30
+SOAK_SECONDS ?= 3600
 
-.PHONY: help serve test check format bench bench-targets fuzz lock clean
+.PHONY: help serve test check soak format bench bench-targets fuzz lock clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make serve   install and start the gateway (ARGS='--port 9000' passes options on)"
 	@echo "make check   format, lint, types, imports and the fast tests: under a minute"
 	@echo "make test    install what tests need and run all of them"
+	@echo "make soak    an hour of mixed load (SOAK_SECONDS=300)"
 	@echo "make bench   what the gateway costs (ARGS='--quick' for half a minute, '--full' for all)"
 	@echo "make bench-targets   install what it is measured beside"
 	@echo "make fuzz    look for inputs that break a decoder (SECONDS=30 for each; ARGS='sse asks')"
@@ -42,6 +44,9 @@ check: .venv/.dev
 test: .venv/.dev .test-env/anthropic-previous/.done .test-env/openai-previous/.done node-packages \
 		postgres-server
 	$(BIN)/python -m pytest $(ARGS)
+
+soak: .venv/.dev
+	$(BIN)/python -m pytest -s --soak-seconds $(SOAK_SECONDS) tests/soak $(ARGS)
 
 bench: .venv/.dev
 	$(BIN)/python -m bench.run $(ARGS)

@@ -28,12 +28,20 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """How long the storm lasts."""
+    """How long the storm and the soak last."""
     parser.addoption("--storm-seconds", type=float, default=15.0, help="length of tests/storm")
+    parser.addoption("--soak-seconds", type=float, default=60.0, help="length of tests/soak")
 
 
 @pytest.fixture
 def storm_seconds(request: pytest.FixtureRequest) -> float:
     """How long the storm lasts."""
     seconds: float = request.config.getoption("--storm-seconds")
+    return seconds
+
+
+@pytest.fixture
+def soak_seconds(request: pytest.FixtureRequest) -> float:
+    """How long the soak lasts."""
+    seconds: float = request.config.getoption("--soak-seconds")
     return seconds

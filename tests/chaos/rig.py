@@ -35,8 +35,8 @@ STORY_S = 90.0
 RECOVERED_S = 40.0
 """Ample for the sweeper to find the holds of a worker that died."""
 
-Handle = Callable[[Request, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-"""Answers one request on a raw connection, or does not; the connection is then closed."""
+Handle = Callable[[Request, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[bool | None]]
+"""Answers one request on a raw connection, or does not; True: the connection is kept."""
 
 
 class Record(NamedTuple):
@@ -251,7 +251,8 @@ async def _serve(
         body = await reader.readexactly(size) if read_body or said else b""
         request = Request(method, path, headers, body)
         if f'"{HELLO}"'.encode() not in body:
-            await handle(request, reader, writer)
-            return
+            if not await handle(request, reader, writer):
+                return
+            continue
         head, pieces = answer_bytes(protocol, request)
         writer.write(head + b"".join(pieces))

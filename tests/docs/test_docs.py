@@ -109,4 +109,4 @@ def test_every_metric_and_its_labels_are_on_the_page():
         family.name + ("" if family.bounds_ms else "_total"): family.labels
         for family in FAMILIES.values()
     }
-    assert told == {**counted, "tollbridge_open_requests": ()}
+    assert told == {**counted, "tollbridge_open_requests": (), "tollbridge_tasks": ()}

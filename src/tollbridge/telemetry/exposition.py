@@ -13,7 +13,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 Series = dict[tuple[str, ...], int]
 
 
-def render(figures: Figures, open_exchanges: int) -> bytes:
+def render(figures: Figures, open_exchanges: int, tasks: int) -> bytes:
     """All families, those without a series too. Rows of families that are not known are left out:
     another version may have counted them.
     """
@@ -22,16 +22,17 @@ def render(figures: Figures, open_exchanges: int) -> bytes:
     from prometheus_client.exposition import generate_latest  # noqa: PLC0415
 
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collector(figures, open_exchanges))
+    registry.register(_Collector(figures, open_exchanges, tasks))
     return generate_latest(registry)
 
 
 class _Collector:
     """Hands the registry what has been counted elsewhere."""
 
-    def __init__(self, figures: Figures, open_exchanges: int) -> None:
+    def __init__(self, figures: Figures, open_exchanges: int, tasks: int) -> None:
         self._figures = figures
         self._open = open_exchanges
+        self._tasks = tasks
 
     def describe(self) -> Iterable["Metric"]:
         """Nothing: names are checked by a test, not at each scrape."""
@@ -50,6 +51,8 @@ class _Collector:
             yield (_histogram if family.bounds_ms else _counter)(family, series[word])
         says = "Admitted requests that have not ended, in the workers that are alive."
         yield GaugeMetricFamily("tollbridge_open_requests", says, value=self._open)
+        says = "Tasks of the event loops, in the workers that are alive: what leaks shows here."
+        yield GaugeMetricFamily("tollbridge_tasks", says, value=self._tasks)
 
 
 def _counter(family: Family, series: Series) -> "Metric":

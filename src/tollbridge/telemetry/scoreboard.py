@@ -33,6 +33,8 @@ class _Sheet(msgspec.Struct):
     rows: list[tuple[tuple[str, ...], int]] = []
     open: int = 0
     """Exchanges under way when it was written."""
+    tasks: int = 0
+    """Of the event loop, at that time."""
     added: list[str] = []
     """Files whose rows are in this one already, should they still be there."""
 
@@ -96,7 +98,8 @@ class Scoreboard:
             self._observer.trouble("figures cannot be written", error)
 
     def _sheet(self, under_way: int) -> bytes:
-        return _encoder.encode(_Sheet(list(self._figures.items()), under_way))
+        tasks = len(asyncio.all_tasks())
+        return _encoder.encode(_Sheet(list(self._figures.items()), under_way, tasks))
 
     def _path(self, suffix: str) -> Path:
         return self._folder / f"{self._worker_id}{suffix}"
@@ -118,12 +121,14 @@ class Scoreboard:
         with self._alone():
             self._write(self._path(SUFFIX), own)
             ended = self._read(self._folder / ENDED)
-            figures, under_way = Counter(dict(ended.rows)), 0
+            figures, under_way, tasks = Counter(dict(ended.rows)), 0, 0
             for path in self._others(ended):
                 sheet = self._read(path)
                 figures.update(dict(sheet.rows))
-                under_way += sheet.open if _is_alive(path) else 0
-        return render(figures, under_way)
+                if _is_alive(path):
+                    under_way += sheet.open
+                    tasks += sheet.tasks
+        return render(figures, under_way, tasks)
 
     def _bury(self) -> None:
         ended = self._read(self._folder / ENDED)
@@ -133,7 +138,8 @@ class Scoreboard:
             figures.update(dict(self._read(path).rows))
         # Should this process die before the files are gone, their rows must not count twice.
         added = [path.name for path in dead]
-        self._write(self._folder / ENDED, _encoder.encode(_Sheet(list(figures.items()), 0, added)))
+        sheet = _encoder.encode(_Sheet(list(figures.items()), added=added))
+        self._write(self._folder / ENDED, sheet)
         for name in (*added, *ended.added):
             (self._folder / name).unlink(missing_ok=True)
         for lock in self._folder.glob(f"*{LOCK_SUFFIX}"):

@@ -11,8 +11,8 @@ from tollbridge.telemetry.meter import FAMILIES, Figures, Meter
 class Read:
     """What Prometheus reads."""
 
-    def __init__(self, figures: Figures, open_exchanges: int = 0) -> None:
-        text = render(figures, open_exchanges).decode()
+    def __init__(self, figures: Figures, open_exchanges: int = 0, tasks: int = 0) -> None:
+        text = render(figures, open_exchanges, tasks).decode()
         self.samples = [s for f in text_string_to_metric_families(text) for s in f.samples]
 
     def __call__(self, name: str, *values: str) -> float:
@@ -25,17 +25,18 @@ class Read:
         return found
 
 
-def test_counters_and_the_gauge():
+def test_counters_and_the_gauges():
     meter = Meter({"模型"}, {"demo"})
     meter.exchange_ended(SETTLEMENT, 200, None, Waits(), 1)
     meter.attempt_ended("req_1", "demo", None)
-    read = Read(meter.figures, 7)
+    read = Read(meter.figures, 7, 12)
     assert read("tollbridge_requests_total", "messages", "模型", "true", "finished", "200", "") == 1
     assert read("tollbridge_tokens_total", "模型", "output") == 4
     assert read("tollbridge_charged_microcredits_total", "模型") == 5
     assert read("tollbridge_upstream_attempts_total", "demo", "") == 1
     assert read("tollbridge_troubles_total") == 0
     assert read("tollbridge_open_requests") == 7
+    assert read("tollbridge_tasks") == 12
 
 
 def test_a_histogram_is_cumulative_and_in_seconds():

@@ -177,5 +177,24 @@ def test_a_file_is_whole_at_every_moment(tmp_path: Path, enlist: Enlist):
     worker.figures[ROW] += 3
     asyncio.run(worker.publish(2))
     sheet = json.loads((tmp_path / "1-a.json").read_text())
-    assert sheet == {"rows": [[list(ROW), 3]], "open": 2, "added": []}
+    assert sheet == {"rows": [[list(ROW), 3]], "open": 2, "tasks": 2, "added": []}
     assert not list(tmp_path.glob("*.draft"))
+
+
+def test_tasks_are_those_of_workers_that_live(enlist: Enlist):
+    async def tasks(worker: Worker) -> float:
+        text = (await worker.board.text(0)).decode()
+        samples = [s for f in text_string_to_metric_families(text) for s in f.samples]
+        return next(s.value for s in samples if s.name == "tollbridge_tasks")
+
+    async def main() -> None:
+        one, two = enlist("one"), enlist("two")
+        await two.publish()
+        both = await tasks(one)
+        waiting = asyncio.ensure_future(asyncio.sleep(60))
+        assert await tasks(one) == both + 1
+        two.die()
+        assert await tasks(one) == both + 1 - 2, "that of `main`, and the one that wrote"
+        waiting.cancel()
+
+    asyncio.run(main())
