@@ -17,7 +17,7 @@ CALLS_MAX = 4096
 class OpenCall:
     """One call as far as it has come."""
 
-    __slots__ = ("arguments", "id", "name", "sent")
+    __slots__ = ("_judged", "_whole", "arguments", "id", "name", "sent")
 
     def __init__(self) -> None:
         self.id = ""
@@ -25,9 +25,23 @@ class OpenCall:
         self.arguments: list[str] = []
         self.sent = 0
         """How many of `arguments` the client has."""
+        self._judged = 0
+        """How many of `arguments` there were when `_whole` was found."""
+        self._whole = False
+
+    def note_sent(self, arguments: str) -> None:
+        """More arguments, which the client has already."""
+        self.arguments.append(arguments)
+        self.sent += 1
 
     def is_whole(self) -> bool:
         """Whether the arguments are complete JSON."""
+        if self._judged != len(self.arguments):
+            self._judged = len(self.arguments)
+            self._whole = self._parses()
+        return self._whole
+
+    def _parses(self) -> bool:
         text = "".join(self.arguments).rstrip()
         if not text.endswith("}"):
             return False
@@ -59,7 +73,7 @@ class OpenCalls:
         function = piece.function or FunctionCall()
         index = self._index(piece, function)
         call = self._by_index.get(index)
-        new = call is None or _begins_another(call, piece, function)
+        new = call is None or (bool(function.name) and _begins_another(call, piece, function))
         if new or call is None:
             if self.count == CALLS_MAX:
                 raise GatewayError(
@@ -71,8 +85,9 @@ class OpenCalls:
             self._by_index[index] = call
             self.waiting.append(call)
         self._last = index
-        call.id = call.id or piece.id or ""
-        call.name = call.name or function.name or ""
+        if piece.id or function.name:
+            call.id = call.id or piece.id or ""
+            call.name = call.name or function.name or ""
         if function.arguments:
             call.arguments.append(function.arguments)
         return call, new
