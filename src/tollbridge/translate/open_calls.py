@@ -14,10 +14,15 @@ CALLS_MAX = 4096
 """Tool calls in one answer; more than that is a runaway."""
 
 
+PATIENCE_CHARS = 64 * 1024 * 1024
+"""So much of one call's arguments is looked through in vain while they come, far more than honest
+servers need. Then only its end is looked at: a text within the call waits for it."""
+
+
 class OpenCall:
     """One call as far as it has come."""
 
-    __slots__ = ("_judged", "_whole", "arguments", "id", "name", "sent")
+    __slots__ = ("_judged", "_patience", "_whole", "arguments", "id", "name", "sent")
 
     def __init__(self) -> None:
         self.id = ""
@@ -28,6 +33,7 @@ class OpenCall:
         self._judged = 0
         """How many of `arguments` there were when `_whole` was found."""
         self._whole = False
+        self._patience = PATIENCE_CHARS
 
     def note_sent(self, arguments: str) -> None:
         """More arguments, which the client has already."""
@@ -38,11 +44,13 @@ class OpenCall:
         """Whether the arguments are complete JSON."""
         if self._judged != len(self.arguments):
             self._judged = len(self.arguments)
-            self._whole = self._parses()
+            self._whole = self._patience > 0 and self.is_json()
         return self._whole
 
-    def _parses(self) -> bool:
+    def is_json(self) -> bool:
+        """The same, however often it was asked before."""
         text = "".join(self.arguments).rstrip()
+        self._patience -= len(text)
         if not text.endswith("}"):
             return False
         try:
@@ -105,7 +113,7 @@ class OpenCalls:
 
     def is_cut(self) -> bool:
         """Whether arguments have begun that are not whole."""
-        return any(call.arguments and not call.is_whole() for call in self._open())
+        return any(call.arguments and not call.is_json() for call in self._open())
 
     def _open(self) -> list[OpenCall]:
         return [self.live, *self.waiting] if self.live else self.waiting
