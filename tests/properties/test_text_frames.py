@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 from tests.fakes.bodies import message_end, message_start
 
 from tollbridge.translate.asks import read_ask
-from tollbridge.translate.bridge import Identity, StreamBridge, UpstreamTerms
+from tollbridge.translate.bridge import Ask, Identity, StreamBridge, UpstreamTerms
 from tollbridge.translate.pairs import open_bridge
+from tollbridge.translate.paused_turns import PausedTurn
+from tollbridge.translate.stream_to_chat import ChatStream
 from tollbridge.translate.text_frames import TextFrames
+from tollbridge.translate.tools_to_messages import ToolPlan
 
 IDENTITY = Identity("req_1", "abc", 1_800_000_000, b"key")
 PLAIN = st.text(st.sampled_from("abc de,.工é"), min_size=1, max_size=6)
@@ -74,6 +77,31 @@ def test_the_short_way_leads_to_the_same_place(
     with mock.patch.object(TextFrames, "take", return_value=None):
         expected = play(open_stream(client, upstream), data, cuts)
     assert play(open_stream(client, upstream), data, cuts) == expected
+
+
+def test_words_that_were_taken_go_back_upstream_after_a_pause():
+    request = b'{"model":"m","max_tokens":90,"messages":[]}'
+    turn = PausedTurn(request)
+    ask = Ask(model="m", stream=True, max_tokens=None, thinking=True)
+    stream = ChatStream(ask, IDENTITY, ToolPlan(), turn=turn)
+    words = [f"word{index} " for index in range(20)]
+    paused = upstream_bytes("messages", words).replace(b"end_turn", b"pause_turn")
+    stream.feed(paused)
+    asked = turn.resume()
+    assert asked is not None
+    assert json.loads(asked)["messages"][-1]["content"][0]["text"] == "".join(words)
+
+
+def test_arguments_that_were_taken_count_for_the_end_of_a_call():
+    pieces = ["{", '"a":[[[[[[', "1", "2", "3", "4", *"]]]]]]", "}"]
+    call = {"index": 0, "id": "c", "function": {"name": "f", "arguments": ""}}
+    calls = [call, *({"index": 0, "function": {"arguments": piece}} for piece in pieces)]
+    deltas = [{"delta": {"tool_calls": [piece]}} for piece in calls]
+    data = b"".join(sse({"choices": [{"index": 0, **delta}]}) for delta in deltas)
+    stream = open_stream("messages", "chat")
+    sent, _, finished = play(stream, data + b"data: [DONE]\n\n", [])
+    assert finished, f"{stream.failure}"
+    assert b'"stop_reason":"tool_use"' in sent
 
 
 @pytest.mark.parametrize("client", ["messages", "chat"])

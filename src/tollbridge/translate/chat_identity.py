@@ -244,6 +244,7 @@ class ChatRelay(Relay):
                     self._count(text)
             if choice.finish_reason:
                 finish = self._finish_seen = True
+                self._said = ""  # it may be held, and what is told is another one
             if choice.usage is not None:
                 usage = choice.usage
         if usage is not None:

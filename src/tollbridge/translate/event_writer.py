@@ -45,6 +45,8 @@ class EventWriter:
 
     def drain(self) -> bytes:
         """The events since the last time."""
+        if len(self._out) == 1:
+            return self._out.pop()
         out = b"".join(self._out)
         self._out.clear()
         return out

@@ -14,10 +14,15 @@ CALLS_MAX = 4096
 """Tool calls in one answer; more than that is a runaway."""
 
 
+PATIENCE_CHARS = 64 * 1024 * 1024
+"""So much of one call's arguments is looked through in vain while they come, far more than honest
+servers need. Then only its end is looked at: a text within the call waits for it."""
+
+
 class OpenCall:
     """One call as far as it has come."""
 
-    __slots__ = ("arguments", "id", "name", "sent")
+    __slots__ = ("_judged", "_patience", "_whole", "arguments", "id", "name", "sent")
 
     def __init__(self) -> None:
         self.id = ""
@@ -25,10 +30,27 @@ class OpenCall:
         self.arguments: list[str] = []
         self.sent = 0
         """How many of `arguments` the client has."""
+        self._judged = 0
+        """How many of `arguments` there were when `_whole` was found."""
+        self._whole = False
+        self._patience = PATIENCE_CHARS
+
+    def note_sent(self, arguments: str) -> None:
+        """More arguments, which the client has already."""
+        self.arguments.append(arguments)
+        self.sent += 1
 
     def is_whole(self) -> bool:
         """Whether the arguments are complete JSON."""
+        if self._judged != len(self.arguments):
+            self._judged = len(self.arguments)
+            self._whole = self._patience > 0 and self.is_json()
+        return self._whole
+
+    def is_json(self) -> bool:
+        """The same, however often it was asked before."""
         text = "".join(self.arguments).rstrip()
+        self._patience -= len(text)
         if not text.endswith("}"):
             return False
         try:
@@ -59,7 +81,7 @@ class OpenCalls:
         function = piece.function or FunctionCall()
         index = self._index(piece, function)
         call = self._by_index.get(index)
-        new = call is None or _begins_another(call, piece, function)
+        new = call is None or (bool(function.name) and _begins_another(call, piece, function))
         if new or call is None:
             if self.count == CALLS_MAX:
                 raise GatewayError(
@@ -71,8 +93,9 @@ class OpenCalls:
             self._by_index[index] = call
             self.waiting.append(call)
         self._last = index
-        call.id = call.id or piece.id or ""
-        call.name = call.name or function.name or ""
+        if piece.id or function.name:
+            call.id = call.id or piece.id or ""
+            call.name = call.name or function.name or ""
         if function.arguments:
             call.arguments.append(function.arguments)
         return call, new
@@ -90,7 +113,7 @@ class OpenCalls:
 
     def is_cut(self) -> bool:
         """Whether arguments have begun that are not whole."""
-        return any(call.arguments and not call.is_whole() for call in self._open())
+        return any(call.arguments and not call.is_json() for call in self._open())
 
     def _open(self) -> list[OpenCall]:
         return [self.live, *self.waiting] if self.live else self.waiting

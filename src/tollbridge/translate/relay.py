@@ -9,7 +9,7 @@ from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.bridge import Ask, Identity, Kept
 from tollbridge.translate.counting import count_text
 from tollbridge.translate.failures import stream_error
-from tollbridge.translate.text_frames import MANY, Taken, TextFrames
+from tollbridge.translate.text_frames import MANY, MANY_MAX, Taken, TextFrames, is_plain
 from tollbridge.usage import TokenUsage
 from tollbridge.wire.sse import BOUNDARY, SSEDecoder
 
@@ -79,6 +79,7 @@ class Relay:
         if self.finished or self.failure:
             return b""
         self.failure = error
+        self._frames.forget()
         return stream_error(self.client, error, self._identity.request_id)
 
     def _relay(self, blocks: list[bytes]) -> bytes:
@@ -88,7 +89,7 @@ class Relay:
             sent.append(self._teach(blocks[at]))
             at += 1
             if in_bulk and self._frames.ready and len(blocks) - at >= MANY:
-                taken = self._take_texts(BOUNDARY.join(blocks[at:]) + BOUNDARY)
+                taken = self._take_texts(BOUNDARY.join(blocks[at : at + MANY_MAX]) + BOUNDARY)
                 in_bulk = taken is not None and taken.events >= MANY
                 if taken is not None:
                     sent.append(taken.sent)
@@ -102,7 +103,7 @@ class Relay:
             sent = self._block(block)
         except GatewayError as error:
             sent = self.fail(error)
-        if self._said:
+        if self._said and is_plain(block):
             self._frames.show(block, self._said, sent)
         else:
             self._frames.forget()

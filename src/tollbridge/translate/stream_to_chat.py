@@ -28,6 +28,7 @@ from tollbridge.translate.response_to_chat import (
     signed_detail,
     tool_call,
 )
+from tollbridge.translate.text_frames import Taken
 from tollbridge.translate.tools_to_messages import ToolPlan
 from tollbridge.translate.unknown_blocks import reduce_unknown_event
 from tollbridge.translate.unknown_names import UnknownNames
@@ -103,8 +104,8 @@ class ChatStream(Relay):
 
     client: Protocol = "chat"
     __slots__ = (
-        "_blocks", "_calls", "_details", "_head", "_phase", "_plan", "_reported", "_role",
-        "_stop_delta", "_thinking", "_turn", "_unknown",
+        "_blocks", "_calls", "_details", "_growing", "_head", "_phase", "_plan", "_reported",
+        "_role", "_stop_delta", "_thinking", "_turn", "_unknown",
     )  # fmt: skip
 
     def __init__(
@@ -128,6 +129,8 @@ class ChatStream(Relay):
         self._blocks: dict[int, _OpenBlock] = {}
         self._calls = 0
         self._details = 0
+        self._growing: _OpenBlock | None = None
+        """The block that the last fragment belongs to."""
         self._stop_delta = Delta()
         self._role = b'"role":"assistant",'
         """Goes into the first delta, whatever it is, and is empty from then on."""
@@ -151,6 +154,7 @@ class ChatStream(Relay):
             return b""
         if self._turn is not None:
             self._turn.event(sse.data)
+            self._said = ""  # each has to be seen
         return self._take(sse.event, sse.data)
 
     def _take(self, name: str | None, data: bytes) -> bytes:
@@ -197,15 +201,21 @@ class ChatStream(Relay):
 
     def _fragment(self, block: _OpenBlock, text: str) -> bytes:
         self._count(text)
+        self._growing = block
         block.silent = False
         if block.kept is not None:
             block.kept.append(text)
-            self._said = ""  # each has to be seen
         if not block.prefix:
             return b""
         if self._role:
             return self._chunk(block.prefix[len(self._head) :] + encode(text) + block.suffix)
         return block.prefix + encode(text) + block.suffix
+
+    def _take_texts(self, data: bytes) -> Taken | None:
+        taken = super()._take_texts(data)
+        if taken is not None and self._growing is not None and self._growing.kept is not None:
+            self._growing.kept.append(taken.text)
+        return taken
 
     def _chunk(self, members: bytes) -> bytes:
         """A chunk with these members of the delta; the rest of the chunk may follow them."""

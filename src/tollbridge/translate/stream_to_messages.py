@@ -19,7 +19,7 @@ from tollbridge.translate.open_calls import OpenCall, OpenCalls
 from tollbridge.translate.signatures import client_tool_id, sign_thinking
 from tollbridge.translate.stop_matcher import StopMatcher
 from tollbridge.translate.stops import finish_word, stop_reason
-from tollbridge.translate.text_frames import MANY, Taken, TextFrames
+from tollbridge.translate.text_frames import MANY, MANY_MAX, Taken, TextFrames, is_plain
 from tollbridge.translate.think_tags import ThinkTags
 from tollbridge.usage import TokenUsage
 from tollbridge.wire.chat.chunks import ChunkChoice, ChunkDelta
@@ -75,9 +75,10 @@ class StreamToMessages:
             return b""
         if self._frames.ready and not self._sse.holds:
             taken = self._take_texts(data)
-            data = data if taken is None else taken.rest
-            if not data:
-                return self._writer.drain()
+            if taken is not None:
+                data = taken.rest
+                if not data:
+                    return self._writer.drain()
         try:
             blocks = self._sse.blocks(data)
             self._take(blocks)
@@ -138,7 +139,7 @@ class StreamToMessages:
             self._teach(blocks[at])
             at += 1
             if in_bulk and self._frames.ready and len(blocks) - at >= MANY:
-                taken = self._take_texts(BOUNDARY.join(blocks[at:]) + BOUNDARY)
+                taken = self._take_texts(BOUNDARY.join(blocks[at : at + MANY_MAX]) + BOUNDARY)
                 in_bulk = taken is not None and taken.events >= MANY
                 at += 0 if taken is None else taken.events
 
@@ -147,7 +148,7 @@ class StreamToMessages:
         writer = self._writer
         mark = writer.mark()
         self._take_block(block)
-        if writer.said and self._stops is None and self._tags is None:
+        if writer.said and self._stops is None and is_plain(block):
             self._frames.show(block, writer.said, writer.since(mark))
         else:
             self._frames.forget()
@@ -157,6 +158,9 @@ class StreamToMessages:
         taken = self._frames.take(data)
         if taken is not None:
             self._writer.write_taken(taken)
+            live = self._calls.live
+            if live is not None:
+                live.note_sent(taken.text)
         return taken
 
     def _take_block(self, block: bytes) -> None:
@@ -189,6 +193,7 @@ class StreamToMessages:
                 self._write(delta.content)
             else:
                 self._take_tagged(*self._tags.feed(delta.content))
+                self._writer.said = ""  # each has to be seen
         if delta.refusal:
             self._refused = True
             self._write(delta.refusal)
@@ -332,9 +337,10 @@ class StreamToMessages:
         self._send_arguments(call)
 
     def _send_arguments(self, call: OpenCall) -> None:
-        for fragment in call.arguments[call.sent :]:
-            self._writer.write(fragment)
-        call.sent = len(call.arguments)
+        arguments = call.arguments
+        while call.sent < len(arguments):
+            self._writer.write(arguments[call.sent])
+            call.sent += 1
 
     def _stop_call(self) -> None:
         self._writer.stop_block()

@@ -14,6 +14,9 @@ from tollbridge.wire.sse import BOUNDARY
 MANY = 4
 """So many events that came together are worth taking by their bytes."""
 
+MANY_MAX = 64
+"""So many are looked at together: what stops the taking costs no more than these."""
+
 
 class Taken(NamedTuple):
     """Events that were recognised."""
@@ -38,7 +41,10 @@ class _Frame(NamedTuple):
 
 
 class TextFrames:
-    """The frames of one stream. Only events that do nothing but add to one text may be shown."""
+    """The frames of one stream.
+
+    Only plain events that do nothing but add to one text may be shown.
+    """
 
     __slots__ = ("_between", "_client", "_client_between", "_same", "_seen", "_upstream", "ready")
 
@@ -84,7 +90,7 @@ class TextFrames:
         texts = data[start:end].split(self._between)
         joined = texts[0] if len(texts) == 1 else b"".join(texts)
         text = _plain(joined)
-        if text is None or b"" in texts:
+        if text is None or b"" in texts or not (text.isascii() or all(map(_is_whole, texts))):
             # Another event in between looks like a text with quotes in it.
             texts = list(itertools.takewhile(_plain, texts))
             if not texts:
@@ -101,6 +107,11 @@ class TextFrames:
         return Taken(sent, text, len(joined), len(texts), data[end:])
 
 
+def is_plain(block: bytes) -> bool:
+    """Whether nothing is escaped in an event, so that its text is found only where it was read."""
+    return b"\\" not in block
+
+
 def _plain(raw: bytes) -> str | None:
     """The text, if JSON has it as it is; None or empty if not."""
     try:
@@ -108,6 +119,11 @@ def _plain(raw: bytes) -> str | None:
     except UnicodeDecodeError:
         return None
     return text if text.isprintable() and '"' not in text and "\\" not in text else None
+
+
+def _is_whole(raw: bytes) -> bool:
+    """Whether a part of valid UTF-8 begins with a character, not in the middle of one."""
+    return raw[0] & 0xC0 != 0x80
 
 
 def _frame(event: bytes, quoted: bytes) -> _Frame | None:

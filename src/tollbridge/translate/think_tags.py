@@ -1,5 +1,7 @@
 """`<think>` tags that a chat template leaked into the text (protocol notes B.7)."""
 
+HELD_MAX = 1000
+"""So much white space may come before a tag; behind more there is none."""
 OPENING = "<think>"
 CLOSING = "</think>"
 
@@ -24,7 +26,7 @@ class ThinkTags:
         self._held += piece
         if not self._inside:
             head = self._held.lstrip()
-            if OPENING.startswith(head):
+            if OPENING.startswith(head) and len(self._held) < HELD_MAX:
                 return "", ""
             if not head.startswith(OPENING):
                 return "", self._release()

@@ -299,3 +299,15 @@ def test_a_streaming_client_and_other_servers_are_left_alone() -> None:
     body = overridden.request(UpstreamTerms("m", "llama.cpp", 100, overrides=overrides))
     assert [b.gathers for b in (streaming, other, overridden)] == [False, False, False]
     assert body is BODY
+
+
+def test_what_is_held_is_told_before_what_follows_it():
+    """Some servers say a finish reason in every chunk; each is held until the next has come."""
+    choice = {"index": 0, "finish_reason": "stop"}
+    texts = ["a", "a", "a", "b", "c", "d"]
+    chunks = [{"model": "m", "choices": [{**choice, "delta": {"content": text}}]} for text in texts]
+    stream = ChatRelay(read_ask("chat", BODY), IDENTITY)
+    data = [b"data: %b\n\n" % json.dumps(chunk).encode() for chunk in chunks]
+    sent = b"".join(map(stream.feed, [*data, b"data: [DONE]\n\n"]))
+    told = [json.loads(event.data) for event in SSEDecoder().feed(sent)[:-1]]
+    assert [chunk["choices"][0]["delta"]["content"] for chunk in told] == texts

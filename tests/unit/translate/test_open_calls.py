@@ -54,3 +54,26 @@ def test_a_runaway_is_stopped(monkeypatch: pytest.MonkeyPatch):
     calls.add(piece(1, "{}", "b", "f"))
     with pytest.raises(GatewayError):
         calls.add(piece(2, "{}", "c", "f"))
+
+
+def test_what_the_client_has_already_counts_for_the_end():
+    calls = OpenCalls()
+    calls.add(piece(0, "{", "a", "f"))
+    call = calls.next_live()
+    assert call is not None
+    call.sent = 1
+    assert not call.is_whole()
+    call.note_sent("}")
+    assert (call.sent, call.is_whole()) == (2, True)
+
+
+def test_a_call_that_never_ends_is_not_looked_through_for_ever(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(open_calls, "PATIENCE_CHARS", 10)
+    calls = OpenCalls()
+    call, _ = calls.add(piece(0, '{"a":"', "a", "f"))
+    for _ in range(3):
+        calls.add(piece(0, "}"))
+        assert not call.is_whole()
+    calls.add(piece(0, '"}'))
+    assert not call.is_whole(), "it has been looked at too often"
+    assert not calls.is_cut(), "the end looks again"

@@ -1,6 +1,6 @@
 import pytest
 
-from tollbridge.translate.text_frames import TextFrames
+from tollbridge.translate.text_frames import TextFrames, is_plain
 
 
 def event(text: str, tail: str = "") -> bytes:
@@ -60,6 +60,19 @@ def test_what_comes_before_another_event_is_taken(other: bytes):
     assert taken.sent == sent
     assert taken.rest.endswith(rest)
     assert taken.text == "ab"[: taken.events]
+
+
+def test_a_character_that_two_events_share_goes_the_long_way():
+    data = b"".join(b'data: {"delta":{"text":"%b"}}\n\n' % text for text in (b"\xe5\xb7", b"\xa5"))
+    assert taught().take(data) is None
+    taken = taught().take(event("a") + b"\n\n" + data)
+    assert taken is not None
+    assert (taken.text, taken.rest) == ("a", data)
+
+
+def test_escapes_are_not_plain():
+    assert is_plain(event("a"))
+    assert not is_plain(event("\\u0061"))
 
 
 def test_two_in_a_row_must_agree():

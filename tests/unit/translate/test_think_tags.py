@@ -37,3 +37,10 @@ def test_pieces_do_not_change_what_is_thought_and_what_is_said(thought: str, sai
     text = f"<think>{thought}</think>x{said}"
     assert split(*text) == split(text)
     assert split(*thought) == split(thought)
+
+
+def test_white_space_is_not_held_for_ever():
+    tags = ThinkTags()
+    told = [tags.feed("\n" * 100) for _ in range(11)]
+    assert "".join(text for _, text in told) == "\n" * 1000
+    assert tags.done
