@@ -13,6 +13,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from tollbridge.storage.sqlite_files import connect_to
+
 CHECKPOINT_INTERVAL_S = 1.0
 
 LOG_PAGES_MAX = 32_768
@@ -40,7 +42,7 @@ class Checkpointer:
 
     def _run(self) -> None:
         seen = 0
-        with contextlib.closing(sqlite3.connect(self._path, timeout=READERS_WAIT_S)) as connection:
+        with contextlib.closing(connect_to(self._path, wait_s=READERS_WAIT_S)) as connection:
             while not self._stopping.wait(CHECKPOINT_INTERVAL_S):
                 commits = self._commits()
                 # An error is not told here: if it lasts, commits fail and tell it to their callers.
