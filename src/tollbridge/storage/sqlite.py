@@ -39,7 +39,7 @@ from tollbridge.storage.sqlite_files import connect_to
 from tollbridge.storage.sqlite_migrations import migrate, version
 from tollbridge.storage.sqlite_session import QUERIES, SqliteSession
 from tollbridge.storage.sweep import due
-from tollbridge.storage.wal import Checkpointer
+from tollbridge.storage.wal import LOG_BYTES_MAX, Checkpointer
 from tollbridge.units import (
     ALERT_LEVELS_DEFAULT,
     EnvId,
@@ -186,6 +186,7 @@ def connect(path: Path, synchronous: str) -> sqlite3.Connection:
         _switch_to_wal(connection)
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES_MAX}")
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         connection.execute("PRAGMA foreign_keys = ON")
         migrate(connection, only_empty=True)
