@@ -20,11 +20,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
-TRANSACTION_US = 500.0
+TRANSACTION_US = 300.0
 """Server CPU of a transaction with one command: reading, then writing."""
-COMMAND_US = 50.0
+COMMAND_US = 10.0
 """Server CPU of each further command for the same environment."""
-ENVIRONMENT_US = 200.0
+ENVIRONMENT_US = 60.0
 """Server CPU of each further environment."""
 COMMANDS_MAX = 64
 IN_FLIGHT_MAX = 2

@@ -4,11 +4,17 @@
 their own keep it.
 """
 
+import itertools
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 from tests.fakes.postgres_server import FAST, NoServerError, PostgresServer, postgres_running
+
+from tollbridge.storage.sqlite_files import MEMORY
+
+_numbers = itertools.count()
 
 settings.register_profile("short", deadline=None, max_examples=30)
 settings.register_profile(
@@ -25,6 +31,12 @@ def postgres() -> Iterator[PostgresServer]:
             yield server
     except NoServerError as error:
         pytest.skip(f"PostgreSQL is left out: {error}")
+
+
+@pytest.fixture
+def memory() -> Path:
+    """The path of a SQLite database in memory that nobody else has."""
+    return MEMORY / str(next(_numbers))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,6 +1,7 @@
-"""The SQLite store keeps the contract."""
+"""The SQLite store keeps the contract, on a file and in memory."""
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tests.contract.store_contract import Check
 
 from tollbridge.ledger.audit import AuditReport, audit
 from tollbridge.storage.sqlite import SqliteStore, audit_rows
+from tollbridge.storage.sqlite_files import connect_to
 
 
 class SqliteWorld:
@@ -32,3 +34,9 @@ CHECKS = [*STORE_CHECKS, *LIMITS_CHECKS, *RECORDS_CHECKS, *GROUPS_CHECKS]
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_sqlite_keeps_the_contract(check: Check, tmp_path: Path) -> None:
     asyncio.run(check(SqliteWorld(tmp_path / "ledger.db")))
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_sqlite_in_memory_keeps_the_contract(check: Check, memory: Path) -> None:
+    with contextlib.closing(connect_to(memory, wait_s=1)):  # it outlives the stores
+        asyncio.run(check(SqliteWorld(memory)))

@@ -160,7 +160,7 @@ def _replay(
     for row in journal:
         count += 1
         totals = environments.setdefault(row.env_id, Totals())
-        if row.amount <= 0 or row.released < 0:
+        if row.amount <= 0 or row.released < 0 or (row.released and row.kind != "post"):
             message = f"row {row.seq} ({row.kind}) moves {row.amount}, releases {row.released}"
             differences.append(Difference(row.env_id, row.request_id, message))
         if row.pack_id is None:

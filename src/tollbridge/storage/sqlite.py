@@ -35,10 +35,11 @@ from tollbridge.storage.control_store import ControlTransactions
 from tollbridge.storage.group_commit import GroupCommit
 from tollbridge.storage.migrations import Migration, pending
 from tollbridge.storage.session import OutcomeUnknownError, Session
+from tollbridge.storage.sqlite_files import connect_to
 from tollbridge.storage.sqlite_migrations import migrate, version
 from tollbridge.storage.sqlite_session import QUERIES, SqliteSession
 from tollbridge.storage.sweep import due
-from tollbridge.storage.wal import Checkpointer
+from tollbridge.storage.wal import LOG_BYTES_MAX, Checkpointer
 from tollbridge.units import (
     ALERT_LEVELS_DEFAULT,
     EnvId,
@@ -59,6 +60,8 @@ T = TypeVar("T")
 
 class SqliteStore(ControlTransactions):
     """Everything that is stored, in the SQLite file at `path`, which is created if missing.
+
+    Below `sqlite_files.MEMORY` it is no file: for tests.
 
     With `synchronous="NORMAL"` what was committed survives the death of the process; a power cut
     may lose the last second, never consistency. With `"FULL"` it survives a power cut too, and
@@ -177,12 +180,13 @@ def connect(path: Path, synchronous: str) -> sqlite3.Connection:
         SchemaVersionError: the file is not of this version.
         sqlite3.Error: it cannot be opened.
     """
-    connection = sqlite3.connect(path, timeout=OPEN_WAIT_S, isolation_level=None)
+    connection = connect_to(path, wait_s=OPEN_WAIT_S)
     try:
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         _switch_to_wal(connection)
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES_MAX}")
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         connection.execute("PRAGMA foreign_keys = ON")
         migrate(connection, only_empty=True)
@@ -214,17 +218,14 @@ def migrate_file(path: Path, *, dry_run: bool = False) -> list[Migration]:
     with _unavailable():
         if dry_run:
             return pending("sqlite", version_of(path) if path.exists() else 0)
-        with contextlib.closing(sqlite3.connect(path, timeout=OPEN_WAIT_S)) as connection:
-            connection.isolation_level = None
+        with contextlib.closing(connect_to(path, wait_s=OPEN_WAIT_S)) as connection:
             return migrate(connection)
 
 
 @contextlib.contextmanager
 def snapshot(path: Path) -> Iterator[sqlite3.Connection]:
     """A read-only connection that sees one moment."""
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-    with contextlib.closing(connection):
-        connection.isolation_level = None
+    with contextlib.closing(connect_to(path, mode="ro", wait_s=OPEN_WAIT_S)) as connection:
         connection.execute("BEGIN")
         yield connection
 

@@ -13,14 +13,20 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from tollbridge.storage.sqlite_files import connect_to
+
 CHECKPOINT_INTERVAL_S = 1.0
 
 LOG_PAGES_MAX = 32_768
-"""64 MiB. A log above this is emptied at the price of a short write lock: under a load without a
-pause, passive checkpoints never catch up with it."""
+"""64 MiB. A log above this is begun anew at the price of a short write lock: under a load without a
+pause, passive checkpoints never catch up with it. The file keeps its length: to cut it would make
+the lock five times as long."""
+
+LOG_BYTES_MAX = 256 * 1024 * 1024
+"""A log that a long reader let grow above this is cut when it is begun anew."""
 
 READERS_WAIT_S = 0.05
-"""How long emptying the log may wait for a reader; writers wait as long."""
+"""How long beginning anew may wait for a reader; writers wait as long."""
 
 
 class Checkpointer:
@@ -40,7 +46,7 @@ class Checkpointer:
 
     def _run(self) -> None:
         seen = 0
-        with contextlib.closing(sqlite3.connect(self._path, timeout=READERS_WAIT_S)) as connection:
+        with contextlib.closing(connect_to(self._path, wait_s=READERS_WAIT_S)) as connection:
             while not self._stopping.wait(CHECKPOINT_INTERVAL_S):
                 commits = self._commits()
                 # An error is not told here: if it lasts, commits fail and tell it to their callers.
@@ -51,11 +57,11 @@ class Checkpointer:
 
 
 def checkpoint(connection: sqlite3.Connection, pages_max: int = LOG_PAGES_MAX) -> None:
-    """Checkpoint without locking anybody out, and empty a log that has grown above `pages_max`.
+    """Checkpoint without locking anybody out, and begin a log above `pages_max` anew.
 
     Raises:
         sqlite3.OperationalError: the database is locked or the disk fails.
     """
     _, pages, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
     if pages > pages_max:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()

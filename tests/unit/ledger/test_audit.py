@@ -72,6 +72,7 @@ def test_an_exact_ledger_has_no_differences() -> None:
     [
         ({"journal": changed(5, amount=0)}, ["moves 0"]),
         ({"journal": changed(5, amount=80, released=-10)}, ["releases -10"]),
+        ({"journal": changed(8, released=1)}, ["row 5 (void) moves 20, releases 1"]),
         ({"journal": changed(1, kind="gift")}, ["unknown kind: gift", "comes before its grant"]),
         ({"journal": changed(2, pack_id="p")}, ["grants it a second time"]),
         ({"journal": without(1)}, ["comes before its grant", "available and"]),

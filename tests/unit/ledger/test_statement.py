@@ -46,9 +46,9 @@ def test_an_overrun_is_nobodys() -> None:
         statement([PackTransfer(0, KIND.OVERRUN, "r", 1, 0)])
 
 
-def test_totals_equal_the_journal(tmp_path: Path) -> None:
+def test_totals_equal_the_journal(memory: Path) -> None:
     async def live() -> None:
-        store = SqliteStore(tmp_path / "ledger.db")
+        store = SqliteStore(memory)
         await store.create_environment(ENV, "", Millis(0))
         for number in range(3):
             await store.grant(grant(f"p{number}", 400, expires_at=None if number else 900))

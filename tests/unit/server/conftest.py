@@ -1,4 +1,4 @@
-"""A whole gateway in the process: the real store on a file, the demo model, a clock of our own."""
+"""A whole gateway in the process: the real store in memory, the demo model, a clock of our own."""
 
 import asyncio
 import io
@@ -160,12 +160,12 @@ Play = Callable[[Scenario], World]
 
 
 @pytest.fixture
-def play(tmp_path: Path) -> Play:
+def play(memory: Path) -> Play:
     """Runs a scenario in a fresh world."""
 
     def run(scenario: Scenario) -> World:
         async def whole() -> World:
-            world = World(tmp_path / "test.sqlite3")
+            world = World(memory)
             await world.fill()
             await world.gateway.pulse.start()
             try:

@@ -10,8 +10,8 @@ from tollbridge.units import LEASE_MS, Millis
 
 
 @pytest.fixture
-def store(tmp_path: Path):
-    store = SqliteStore(tmp_path / "ledger.db")
+def store(memory: Path):
+    store = SqliteStore(memory)
 
     async def prepare() -> None:
         await store.create_environment(ENV, "Acme", Millis(0))

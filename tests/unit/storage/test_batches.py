@@ -17,11 +17,11 @@ WRITES = ("BEGIN", "PRAGMA data_version", "INSERT", "UPDATE", "DELETE", "COMMIT"
 
 
 @pytest.fixture
-def open_store(tmp_path: Path):
+def open_store(memory: Path):
     stores: list[SqliteStore] = []
 
     def open_one() -> SqliteStore:
-        stores.append(SqliteStore(tmp_path / "ledger.db"))
+        stores.append(SqliteStore(memory))
         return stores[-1]
 
     async def close() -> None:

@@ -8,9 +8,9 @@ from tollbridge.storage.sweep import Due, due
 from tollbridge.units import LEASE_MS, Millis
 
 
-def test_what_is_due(tmp_path: Path) -> None:
+def test_what_is_due(memory: Path) -> None:
     async def scenario() -> None:
-        store = SqliteStore(tmp_path / "ledger.db")
+        store = SqliteStore(memory)
         await store.create_environment(ENV, "Acme", Millis(0))
         await store.grant(grant("p1", 100, expires_at=DAY_MS))
         await store.admit(admission("r1", need()))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tollbridge.storage import wal
+from tollbridge.storage import sqlite, wal
 from tollbridge.storage.sqlite import connect
 
 
@@ -39,11 +39,25 @@ def test_a_short_log_is_moved_and_kept(tmp_path: Path) -> None:
         assert log.stat().st_size < 5 * size, "the log is begun anew, not lengthened"
 
 
-def test_a_long_log_is_emptied(tmp_path: Path) -> None:
+def test_a_long_log_is_begun_anew(tmp_path: Path) -> None:
+    with database(tmp_path / "ledger.db") as (writer, checkpointer):
+        fill(writer)
+        length = (tmp_path / "ledger.db-wal").stat().st_size
+        said: list[str] = []
+        checkpointer.set_trace_callback(said.append)
+        wal.checkpoint(checkpointer, pages_max=5)
+        assert [line.split("(")[1] for line in said] == ["PASSIVE)", "RESTART)"]
+        writer.execute("DELETE FROM environments")
+        assert (tmp_path / "ledger.db-wal").stat().st_size == length
+
+
+def test_a_log_that_grew_too_long_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "LOG_BYTES_MAX", 20_000)
     with database(tmp_path / "ledger.db") as (writer, checkpointer):
         fill(writer)
         wal.checkpoint(checkpointer, pages_max=5)
-        assert (tmp_path / "ledger.db-wal").stat().st_size == 0
+        writer.execute("DELETE FROM environments WHERE created_at = 7")
+        assert (tmp_path / "ledger.db-wal").stat().st_size == 20_000
 
 
 def test_a_reader_is_not_disturbed(tmp_path: Path) -> None:
