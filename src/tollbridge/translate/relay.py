@@ -9,7 +9,7 @@ from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.bridge import Ask, Identity, Kept
 from tollbridge.translate.counting import count_text
 from tollbridge.translate.failures import stream_error
-from tollbridge.translate.text_frames import MANY, MANY_MAX, Taken, TextFrames, is_plain
+from tollbridge.translate.text_frames import MANY, MANY_MAX, Taken, TextFrames
 from tollbridge.usage import TokenUsage
 from tollbridge.wire.sse import BOUNDARY, SSEDecoder
 
@@ -103,7 +103,7 @@ class Relay:
             sent = self._block(block)
         except GatewayError as error:
             sent = self.fail(error)
-        if self._said and is_plain(block):
+        if self._said:
             self._frames.show(block, self._said, sent)
         else:
             self._frames.forget()

@@ -19,7 +19,7 @@ from tollbridge.translate.open_calls import OpenCall, OpenCalls
 from tollbridge.translate.signatures import client_tool_id, sign_thinking
 from tollbridge.translate.stop_matcher import StopMatcher
 from tollbridge.translate.stops import finish_word, stop_reason
-from tollbridge.translate.text_frames import MANY, MANY_MAX, Taken, TextFrames, is_plain
+from tollbridge.translate.text_frames import MANY, MANY_MAX, Taken, TextFrames
 from tollbridge.translate.think_tags import ThinkTags
 from tollbridge.usage import TokenUsage
 from tollbridge.wire.chat.chunks import ChunkChoice, ChunkDelta
@@ -148,7 +148,7 @@ class StreamToMessages:
         writer = self._writer
         mark = writer.mark()
         self._take_block(block)
-        if writer.said and self._stops is None and is_plain(block):
+        if writer.said and self._stops is None:
             self._frames.show(block, writer.said, writer.since(mark))
         else:
             self._frames.forget()

@@ -3,12 +3,15 @@
 In the middle of an answer one event differs from the next in nothing but its text, and so does what
 the client gets for it. Two events in a row that were translated in full show what stands before and
 after the text on both sides; those that look the same are then taken by their bytes, many at once.
-A text that JSON would escape, and any other event, goes the long way and ends what was learned.
+Any other event, and a text that JSON could spell in another way, goes the long way.
 """
 
 import itertools
 from typing import NamedTuple
 
+import msgspec
+
+from tollbridge.wire.codec import encode
 from tollbridge.wire.sse import BOUNDARY
 
 MANY = 4
@@ -16,6 +19,9 @@ MANY = 4
 
 MANY_MAX = 64
 """So many are looked at together: what stops the taking costs no more than these."""
+
+
+_strings = msgspec.json.Decoder(str)
 
 
 class Taken(NamedTuple):
@@ -41,10 +47,7 @@ class _Frame(NamedTuple):
 
 
 class TextFrames:
-    """The frames of one stream.
-
-    Only plain events that do nothing but add to one text may be shown.
-    """
+    """The frames of one stream. Only events that do nothing but add to one text may be shown."""
 
     __slots__ = ("_between", "_client", "_client_between", "_same", "_seen", "_upstream", "ready")
 
@@ -62,12 +65,12 @@ class TextFrames:
         """An event (without its blank line), its text, and all that the client got for it."""
         seen = self._seen
         self.forget()
-        if not text.isprintable():
-            return
-        quoted = b'"%b"' % text.encode()
+        quoted = encode(text)
         upstream, client = _frame(block + BOUNDARY, quoted), _frame(sent, quoted)
         if upstream is None or client is None:
             return
+        if b"\\" in upstream.before or b"\\" in upstream.after:
+            return  # what is escaped there might be the text, and what was found another member
         self._seen = (upstream, client)
         self.ready = seen == self._seen
         if self.ready:
@@ -91,12 +94,13 @@ class TextFrames:
         joined = texts[0] if len(texts) == 1 else b"".join(texts)
         text = _plain(joined)
         if text is None or b"" in texts or not (text.isascii() or all(map(_is_whole, texts))):
-            # Another event in between looks like a text with quotes in it.
-            texts = list(itertools.takewhile(_plain, texts))
-            if not texts:
+            read = list(itertools.takewhile(bool, map(_read, texts)))
+            if not read:
                 return None
+            # Another event in between looks like a text that is no JSON.
+            texts = texts[: len(read)]
+            text = "".join(map(str, read))
             joined = b"".join(texts)
-            text = joined.decode()
             end = start + len(joined) + (len(texts) - 1) * len(self._between)
         end += len(after)
         if self._same:
@@ -104,12 +108,7 @@ class TextFrames:
         else:
             before, after = self._client
             sent = b"%b%b%b" % (before, self._client_between.join(texts), after)
-        return Taken(sent, text, len(joined), len(texts), data[end:])
-
-
-def is_plain(block: bytes) -> bool:
-    """Whether nothing is escaped in an event, so that its text is found only where it was read."""
-    return b"\\" not in block
+        return Taken(sent, text, len(text.encode()), len(texts), data[end:])
 
 
 def _plain(raw: bytes) -> str | None:
@@ -119,6 +118,20 @@ def _plain(raw: bytes) -> str | None:
     except UnicodeDecodeError:
         return None
     return text if text.isprintable() and '"' not in text and "\\" not in text else None
+
+
+def _read(raw: bytes) -> str | None:
+    """The text, if JSON has it spelled like this and we would, too; None or empty if not."""
+    text = _plain(raw)
+    if text is None:
+        quoted = b'"%b"' % raw
+        try:
+            text = _strings.decode(quoted)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
+        if encode(text) != quoted:
+            return None
+    return text
 
 
 def _is_whole(raw: bytes) -> bool:

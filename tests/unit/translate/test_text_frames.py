@@ -1,6 +1,6 @@
 import pytest
 
-from tollbridge.translate.text_frames import TextFrames, is_plain
+from tollbridge.translate.text_frames import TextFrames
 
 
 def event(text: str, tail: str = "") -> bytes:
@@ -20,7 +20,9 @@ def taught() -> TextFrames:
     return frames
 
 
-@pytest.mark.parametrize("texts", [["a"], ["a", " b", "工具"], ["x"] * 500])
+@pytest.mark.parametrize(
+    "texts", [["a"], ["a", " b", "工具"], ["x"] * 500, ["\u3000", "a"], ["\u200b"] * 9]
+)
 def test_what_looks_the_same_is_taken_whole(texts: list[str]):
     data = b"".join(event(text) + b"\n\n" for text in texts)
     taken = taught().take(data + b"data: more")
@@ -34,8 +36,10 @@ def test_what_looks_the_same_is_taken_whole(texts: list[str]):
 @pytest.mark.parametrize(
     "data",
     [
-        event('quo\\"te'),
-        event("esc\\n"),
+        event("\\u0061"),  # another spelling than ours
+        event("\\/"),
+        event("\\ud83d"),
+        event('quo"te'),
         event(""),
         event("tab\t"),
         b'data: {"delta":{"text":"\xff"}}',
@@ -48,9 +52,7 @@ def test_what_does_not_goes_the_long_way(data: bytes):
     assert taught().take(data + b"\n\n") is None
 
 
-@pytest.mark.parametrize(
-    "other", [event("b", ',"more":1'), b": ping", event('quo\\"te'), event("")]
-)
+@pytest.mark.parametrize("other", [event("b", ',"more":1'), b": ping", event("\\/"), event("")])
 def test_what_comes_before_another_event_is_taken(other: bytes):
     rest = other + b"\n\n" + event("c") + b"\n\n"
     taken = taught().take(event("a") + b"\n\n" + event("b") + b"\n\n" + rest)
@@ -70,9 +72,30 @@ def test_a_character_that_two_events_share_goes_the_long_way():
     assert (taken.text, taken.rest) == ("a", data)
 
 
-def test_escapes_are_not_plain():
-    assert is_plain(event("a"))
-    assert not is_plain(event("\\u0061"))
+def test_texts_that_json_escapes_are_taken_as_they_are_spelled():
+    spelled = ['{\\"pa', "th\\\\", '\\"}', "\\n"]
+    data = b"".join(event(text) + b"\n\n" for text in spelled)
+    taken = taught().take(data)
+    assert taken is not None
+    assert taken.sent == b"".join(map(told, spelled))
+    assert (taken.text, taken.events, taken.rest) == ('{"path\\"}\n', 4, b"")
+    assert taken.utf8 == len(taken.text)
+
+
+def test_fragments_of_json_teach_as_well():
+    frames = TextFrames()
+    for text in ('{"a', '":1}'):
+        spelled = text.replace('"', '\\"')
+        frames.show(event(spelled), text, told(spelled))
+    assert frames.ready
+
+
+def test_an_event_with_an_escape_elsewhere_teaches_nothing():
+    frames = TextFrames()
+    for _ in range(3):
+        # The text is spelled with an escape; what looks like it is another member.
+        frames.show(event("\\u0061bc", ',"like":"abc"'), "abc", told("abc"))
+    assert not frames.ready
 
 
 def test_two_in_a_row_must_agree():

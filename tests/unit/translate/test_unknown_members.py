@@ -187,8 +187,8 @@ def test_a_completion_and_a_chunk_that_pass():
     streaming = sampled("chat", "chat", stream=True)
     stream = streaming.stream()
     for name in ["scent"] * EVENTS_MAX + ["too_late"]:
-        # The quotes keep it from being taken by its bytes, as it would be without a look.
-        chunk = {"choices": [{"index": 0, "delta": {"content": '"x"', name: 1}}]}
+        # The escape that is none of ours keeps it from being taken by its bytes, without a look.
+        chunk = {"choices": [{"index": 0, "delta": {"content": "é", name: 1}}]}
         stream.feed(b"data: %b\n\n" % json.dumps(chunk).encode())
     names = streaming.unknown.names()
     assert ("chat delta", "scent") in names
