@@ -1,6 +1,7 @@
 """llama.cpp's own server on a model that the tests generate, behind the real gateway."""
 
 import contextlib
+import functools
 import json
 import select
 import subprocess
@@ -50,14 +51,14 @@ class Engine:
         """The environment of the key."""
         return self.gateway.environment
 
-    @property
+    @functools.cached_property
     def messages(self) -> anthropic.Anthropic:
         """The Messages SDK."""
         return anthropic.Anthropic(
             base_url=self.gateway.base_url, api_key=self.gateway.key, max_retries=0
         )
 
-    @property
+    @functools.cached_property
     def chat(self) -> openai.OpenAI:
         """The Chat SDK."""
         return openai.OpenAI(
@@ -100,4 +101,6 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
             f'targets = [{{ upstream = "engine", model = "tiny" }}]\n'
         )
         with running(Gateway(folder / "data", config)) as gateway:
-            yield Engine(gateway, root_url)
+            made = Engine(gateway, root_url)
+            with made.messages, made.chat:
+                yield made
