@@ -14,14 +14,20 @@ export PYTHONUNBUFFERED = 1
 BIN := .venv/bin
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --require-hashes
 CODE := src tests bench tools fuzz
+# The gateway as it is served: what runs in a process of its own is found there.
+COMPILED := PYTHONPATH=$(CURDIR)/.compiled
+SOURCES := $(shell find src -type f -not -name '*.pyc')
+# Tests that call the modules themselves, on the sources and then on what was compiled from them.
+IN_PROCESS := tests/unit tests/golden tests/regressions tests/ledger_tables tests/properties tests/contract
 SECONDS ?= 30
 SOAK_SECONDS ?= 3600
 
-.PHONY: help serve test check soak format bench bench-targets fuzz lock clean
+.PHONY: help serve compiled test check soak format bench bench-targets fuzz lock clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make serve   install and start the gateway (ARGS='--port 9000' passes options on)"
+	@echo "make compiled  compile the modules that a request passes through"
 	@echo "make check   format, lint, types, imports and the fast tests: under a minute"
 	@echo "make test    install what tests need and run all of them"
 	@echo "make soak    an hour of mixed load (SOAK_SECONDS=300)"
@@ -31,8 +37,10 @@ help:
 	@echo "make format  format and fix what can be fixed"
 	@echo "make lock    renew the lock files (needs uv; LOCK_FLAGS=--upgrade takes newer versions)"
 
-serve: .venv/.runtime
-	@exec $(BIN)/tollbridge serve $(ARGS)
+serve: .compiled/.done
+	@$(COMPILED) exec $(BIN)/tollbridge serve $(ARGS)
+
+compiled: .compiled/.done
 
 check: .venv/.dev
 	$(BIN)/ruff format --check $(CODE)
@@ -41,15 +49,16 @@ check: .venv/.dev
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m pytest -n 2 -m "not slow" tests/unit tests/style tests/docs tests/golden tests/regressions tests/ledger_tables tests/bench
 
-test: .venv/.dev .test-env/anthropic-previous/.done .test-env/openai-previous/.done node-packages \
+test: .venv/.dev .compiled/.done .test-env/anthropic-previous/.done .test-env/openai-previous/.done node-packages \
 		postgres-server
-	$(BIN)/python -m pytest $(ARGS)
+	$(COMPILED) $(BIN)/python -m pytest $(ARGS)
+	$(COMPILED) $(BIN)/python -m pytest -n 2 -o pythonpath=. $(IN_PROCESS)
 
-soak: .venv/.dev
-	$(BIN)/python -m pytest -s --soak-seconds $(SOAK_SECONDS) tests/soak $(ARGS)
+soak: .venv/.dev .compiled/.done
+	$(COMPILED) $(BIN)/python -m pytest -s --soak-seconds $(SOAK_SECONDS) tests/soak $(ARGS)
 
-bench: .venv/.dev
-	$(BIN)/python -m bench.run $(ARGS)
+bench: .venv/.dev .compiled/.done
+	$(COMPILED) $(BIN)/python -m bench.run $(ARGS)
 
 bench-targets:
 	@tools/install_bench_targets.sh $(PYTHON) .bench-env
@@ -62,7 +71,7 @@ format: .venv/.dev
 	$(BIN)/ruff check --fix $(CODE)
 
 clean:
-	rm -rf .venv .test-env .bench-env tests/e2e/node/node_modules
+	rm -rf .venv .compiled .test-env .bench-env tests/e2e/node/node_modules
 
 .venv/.created: tools/create_venv.sh
 	@tools/create_venv.sh $(PYTHON) .venv
@@ -77,6 +86,10 @@ clean:
 .venv/.dev: .venv/.runtime requirements/dev.txt
 	@echo "Installing what tests and checks need from its lock file"
 	@$(PIP_INSTALL) -r requirements/dev.txt
+	@touch $@
+
+.compiled/.done: .venv/.runtime $(SOURCES) tools/build_hook.py tools/compile_modules.py
+	@tools/install_compiled.sh $(BIN)/python .compiled
 	@touch $@
 
 # SDK majors before the current one live in directories of their own: one Python runs them all.

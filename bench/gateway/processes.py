@@ -14,6 +14,8 @@ from pathlib import Path
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 ROOT = Path(__file__).resolve().parents[2]
+SERVED = os.environ.get("PYTHONPATH") or str(ROOT / "src")
+"""Where the gateway is: its compiled modules, if `make bench` made them, or its sources."""
 START_TIMEOUT_S = 60
 
 
@@ -68,7 +70,7 @@ def process(
         started = subprocess.Popen(
             command,
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT / "src"), **(environ or {})},
+            env={**os.environ, "PYTHONPATH": SERVED, **(environ or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE if says else errors,
             stderr=errors,

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from bench.gateway import processes
-from bench.gateway.processes import first_line, process, tree
+from bench.gateway.processes import SERVED, first_line, process, tree
 from bench.gateway.replies import PROTOCOLS, Protocol
 
 CREDITS = 1_000_000_000_000
@@ -134,7 +134,8 @@ def _own_version() -> str:
     commit = "an unknown commit"
     with contextlib.suppress(subprocess.CalledProcessError, OSError):
         commit = output_of(["git", "describe", "--always", "--dirty"])
-    return f"{importlib.metadata.version('tollbridge')} at {commit}"
+    compiled = "compiled" if any(Path(SERVED).glob("*__mypyc*")) else "plain Python"
+    return f"{importlib.metadata.version('tollbridge')} at {commit}, {compiled}"
 
 
 @contextlib.contextmanager

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+SERVED = os.environ.get("PYTHONPATH") or str(ROOT / "src")
+"""Where the gateway is: its compiled modules, if `make test` has put them there, or its sources."""
 START_TIMEOUT_S = 20
 STOP_TIMEOUT_S = 20
 READS_MODELS = (("model", "on"), ("model", "list"), ("env", "create"))
@@ -124,8 +126,7 @@ class Gateway:
 
     @property
     def _environment(self) -> dict[str, str]:
-        path = os.pathsep.join(filter(None, (str(ROOT / "src"), os.environ.get("PYTHONPATH"))))
-        return {**os.environ, "PYTHONPATH": path, **self.environ}
+        return {**os.environ, "PYTHONPATH": SERVED, **self.environ}
 
     def _command(self, *arguments: str) -> list[str]:
         config = ["--config", str(self.config)] if self.config else []

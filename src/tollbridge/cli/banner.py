@@ -25,6 +25,8 @@ class Opening(NamedTuple):
     available: int
     environments: int
     domain: str
+    compiled: bool = False
+    """Whether the modules of the hot path are compiled, or plain Python."""
 
     @property
     def base_url(self) -> str:
@@ -42,6 +44,7 @@ class Opening(NamedTuple):
             "demo": bool(self.demo_models),
             "demo_models": self.demo_models,
             "available_micro_credits": self.available,
+            "compiled": self.compiled,
         }
 
 

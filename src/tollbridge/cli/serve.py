@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 
 from tollbridge.access.keys import ENV_ID_ENTROPY_BYTES, mint_env_id
+from tollbridge.app import exchange
 from tollbridge.app.ports import Grant, Store
 from tollbridge.bootstrap import CONFIG_NAME, Settings, clock
 from tollbridge.cli.banner import Opening, banner
@@ -122,6 +123,7 @@ async def _open(store: Store, what: Config, root_url: str) -> Opening:
         available=sum(pack.available for pack in packs),
         environments=max(1, len(environments)),
         domain=what.server.domain,
+        compiled=not exchange.__file__.endswith(".py"),
     )
 
 

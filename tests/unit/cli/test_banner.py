@@ -65,4 +65,5 @@ def test_for_scripts():
         "demo": True,
         "demo_models": ["hy3-preview", "demo"],
         "available_micro_credits": 1_000_000 * MICRO,
+        "compiled": False,
     }
