@@ -6,7 +6,7 @@ A command's writes are taken over at its end, all or none, so that one which fai
 """
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 from msgspec.structs import astuple
@@ -23,6 +23,7 @@ from tollbridge.ledger.model import (
     Refusal,
     Settled,
     Settlement,
+    Transfer,
     TransferKind,
 )
 from tollbridge.storage.counters import Counters
@@ -43,7 +44,7 @@ from tollbridge.usage import Provenance, TokenUsage
 T = TypeVar("T")
 
 
-class _Change(msgspec.Struct, frozen=True, gc=False):
+class _Change(NamedTuple):
     """A pack before and after the batch, and when it changed last."""
 
     before: Pack
@@ -237,7 +238,7 @@ class Batch:
         pack = self._live_packs(env_id).get(pack_id)
         if pack is None or (expired := machine.expire(pack, now)) is pack:
             return False
-        lost = machine.Transfer(TransferKind.EXPIRE, 0, pack_id, pack.available, seq=expired.seq)
+        lost = Transfer(TransferKind.EXPIRE, 0, pack_id, pack.available, seq=expired.seq)
         self._move(env_id, RequestId(pack_id), (lost,), (expired,), now)
         return True
 
@@ -295,7 +296,7 @@ class Batch:
     def _alerts(self) -> list[Row]:
         return [
             (pack.env_id, pack.pack_id, level, at, pack.granted, pack.spent)
-            for before, pack, at in map(astuple, self._changed.values())
+            for before, pack, at in self._changed.values()
             if pack.spent != before.spent
             for level in machine.levels_reached(before, pack, self._levels)
         ]
@@ -311,7 +312,7 @@ class Batch:
         self,
         env_id: EnvId,
         request_id: RequestId,
-        transfers: tuple[machine.Transfer, ...],
+        transfers: tuple[Transfer, ...],
         packs: tuple[Pack, ...],
         now: Millis,
     ) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import ClassVar
 
 import msgspec
-from msgspec import Struct
 
 from tollbridge.config import Protocol
 from tollbridge.errors import ErrorCode, GatewayError
@@ -18,6 +17,7 @@ from tollbridge.translate.counting import chat_usage, usage_from_messages
 from tollbridge.translate.dispositions import MESSAGES
 from tollbridge.translate.failures import failure_from_event
 from tollbridge.translate.kept_thinking import KeptThinking
+from tollbridge.translate.messages_views import GrowthEvent
 from tollbridge.translate.paused_turns import PausedTurn
 from tollbridge.translate.relay import Relay
 from tollbridge.translate.response_to_chat import (
@@ -57,21 +57,6 @@ MEMBERS = {"text": "text", "thinking": "thinking", "tool_use": "partial_json"}
 """The member of a delta that each kind of block grows by."""
 
 
-class _Delta(Struct, gc=False):
-    text: str | None = None
-    thinking: str | None = None
-    partial_json: str | None = None
-    signature: str | None = None
-    type: str = ""
-
-
-class _DeltaEvent(Struct, gc=False):
-    """The event that comes a thousand times, with nothing but what is read of it."""
-
-    index: int
-    delta: _Delta
-
-
 class _OpenBlock:
     """A block that has been started."""
 
@@ -95,7 +80,7 @@ class _OpenBlock:
 
 
 _event_decoder = msgspec.json.Decoder(Event)
-_delta_decoder = msgspec.json.Decoder(_DeltaEvent)
+_delta_decoder = msgspec.json.Decoder(GrowthEvent)
 _TAIL = b'},"finish_reason":null}]}\n\n'
 
 
@@ -185,7 +170,7 @@ class ChatStream(Relay):
         if name not in MESSAGES[kind]:
             self._unknown.note(f"messages {kind}", name)
 
-    def _delta(self, event: _DeltaEvent) -> bytes:
+    def _delta(self, event: GrowthEvent) -> bytes:
         delta = event.delta
         block = self._blocks.get(event.index)
         if block is None:
