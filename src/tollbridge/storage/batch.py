@@ -184,54 +184,60 @@ class Batch:
 
     def abandon(self, admission: Admission) -> None:
         """Void the hold of an admission, if it was placed: whoever asked for it has gone."""
+        settlement = self.abandonment(admission)
+        if settlement is not None:
+            self.settle(settlement)
+
+    def abandonment(self, admission: Admission) -> Settlement | None:
+        """What voids the hold of an admission; None: none was placed."""
         if self._hold(admission.env_id, admission.request_id) is None:
-            return
-        self.settle(
-            Settlement(
-                request_id=admission.request_id,
-                env_id=admission.env_id,
-                key_id=admission.key_id,
-                model=admission.model,
-                upstream="",
-                client_protocol=admission.client_protocol,
-                stream=admission.stream,
-                started_at=admission.now,
-                ended_at=admission.now,
-                usage=TokenUsage(),
-                amount=MicroCredits(0),
-                provenance=Provenance.VOID,
-                outcome="client_gone",
-                price_version=admission.price_version,
-            )
+            return None
+        return Settlement(
+            request_id=admission.request_id,
+            env_id=admission.env_id,
+            key_id=admission.key_id,
+            model=admission.model,
+            upstream="",
+            client_protocol=admission.client_protocol,
+            stream=admission.stream,
+            started_at=admission.now,
+            ended_at=admission.now,
+            usage=TokenUsage(),
+            amount=MicroCredits(0),
+            provenance=Provenance.VOID,
+            outcome="client_gone",
+            price_version=admission.price_version,
         )
 
     def recover(self, env_id: EnvId, request_id: RequestId, now: Millis) -> bool:
         """Settle a dead worker's hold at its last checkpoint. False: another one did."""
+        settlement = self.recovery(env_id, request_id, now)
+        return settlement is not None and not self.settle(settlement).exists
+
+    def recovery(self, env_id: EnvId, request_id: RequestId, now: Millis) -> Settlement | None:
+        """What settles a dead worker's hold; None: another one did."""
         found = self.session.row("dead_hold", env_id, request_id, now)
         if found is None:
-            return False
+            return None
         key_id, model, upstream, upstream_model, protocol, stream, version, *counted = found
         started_at, *counts, charge = counted
-        settled = self.settle(
-            Settlement(
-                request_id=request_id,
-                env_id=env_id,
-                key_id=key_id,
-                model=model,
-                upstream=upstream,
-                upstream_model=upstream_model,
-                client_protocol=protocol,
-                stream=bool(stream),
-                started_at=started_at,
-                ended_at=now,
-                usage=TokenUsage(*counts),
-                amount=MicroCredits(charge),
-                provenance=Provenance.RECOVERED,
-                outcome="killed",
-                price_version=version,
-            )
+        return Settlement(
+            request_id=request_id,
+            env_id=env_id,
+            key_id=key_id,
+            model=model,
+            upstream=upstream,
+            upstream_model=upstream_model,
+            client_protocol=protocol,
+            stream=bool(stream),
+            started_at=started_at,
+            ended_at=now,
+            usage=TokenUsage(*counts),
+            amount=MicroCredits(charge),
+            provenance=Provenance.RECOVERED,
+            outcome="killed",
+            price_version=version,
         )
-        return not settled.exists
 
     def expire(self, env_id: EnvId, pack_id: PackId, now: Millis) -> bool:
         """Expire what a pack has available. False: another one did."""

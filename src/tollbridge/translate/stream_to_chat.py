@@ -1,12 +1,13 @@
 """A Messages stream as a Chat stream (protocol notes A.7, B.5, C.9).
 
-The table `ChatStream.STEPS` says which event may come in which phase; one that is absent is a
+The table `STEPS` says which event may come in which phase; one that is absent is a
 broken protocol. Events and deltas of kinds that are not known are passed over.
 """
 
+# ruff: noqa: SLF001  # the table of the steps stands behind the class whose they are
+
 import enum
 from collections.abc import Callable
-from typing import ClassVar
 
 import msgspec
 
@@ -155,7 +156,7 @@ class ChatStream(Relay):
             if reduced is None:
                 return self._broken("an event that cannot be read")
             return self._take(None, reduced)
-        step = self.STEPS.get((self._phase, event.type))
+        step = STEPS.get((self._phase, event.type))
         if step is not None:
             return step(self, event)
         if event.type == "error":
@@ -333,16 +334,16 @@ class ChatStream(Relay):
     def _broken(self, what: str) -> bytes:
         return self.fail(GatewayError(ErrorCode.UPSTREAM_FAILED, f"The upstream sent {what}."))
 
-    STEPS: ClassVar[dict[tuple[Phase, str], Callable[["ChatStream", Event], bytes]]] = {
-        (Phase.BEFORE, "message_start"): _begin,
-        (Phase.BODY, "content_block_start"): _open,
-        (Phase.BODY, "content_block_stop"): _stop,
-        (Phase.BODY, "message_delta"): _note_stop,
-        (Phase.ENDING, "message_delta"): _note_stop,
-        (Phase.ENDING, "message_stop"): _finish,
-    }
-    """What to do with an event in a phase; a delta in the body goes its own, shorter way."""
 
+STEPS: dict[tuple[Phase, str], Callable[[ChatStream, Event], bytes]] = {
+    (Phase.BEFORE, "message_start"): ChatStream._begin,
+    (Phase.BODY, "content_block_start"): ChatStream._open,
+    (Phase.BODY, "content_block_stop"): ChatStream._stop,
+    (Phase.BODY, "message_delta"): ChatStream._note_stop,
+    (Phase.ENDING, "message_delta"): ChatStream._note_stop,
+    (Phase.ENDING, "message_stop"): ChatStream._finish,
+}
+"""What to do with an event in a phase; a delta in the body goes its own, shorter way."""
 
-ORDERED = frozenset(kind for _, kind in ChatStream.STEPS) | {"content_block_delta"}
+ORDERED = frozenset(kind for _, kind in STEPS) | {"content_block_delta"}
 """Events that have a place; all others may come anywhere."""
