@@ -66,6 +66,28 @@ def test_no_compiled_module_deletes_attributes():
     assert not problems, "\n" + "\n".join(problems)
 
 
+WAITS = (ast.Await, ast.Yield, ast.YieldFrom, ast.AsyncFor, ast.AsyncWith)
+
+
+def waits_while_handling(module: ast.Module) -> Iterator[ast.AST]:
+    for node in ast.walk(module):
+        if isinstance(node, ast.Try):
+            handling = [*(part for way in node.handlers for part in way.body), *node.finalbody]
+            yield from (
+                part for top in handling for part in ast.walk(top) if isinstance(part, WAITS)
+            )
+
+
+def test_no_compiled_coroutine_waits_while_it_handles_an_error():
+    problems = [
+        f"{path}:{node.lineno}: others run meanwhile, and mypyc would let them see the error as"
+        " theirs, and perhaps raise theirs again here. Note it, and wait after the `try`."
+        for path in COMPILED
+        for node in waits_while_handling(tree(path))
+    ]
+    assert not problems, "\n" + "\n".join(problems)
+
+
 def test_no_other_class_inherits_from_a_compiled_one():
     problems = []
     names = {dotted(path) for path in COMPILED}
