@@ -16,10 +16,11 @@ import shutil
 import sys
 import sysconfig
 import tempfile
-import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
+
+from compiled_modules import compiled_modules
 
 CANNOT = 3
 """Exit status where a compiler or Python's headers are missing."""
@@ -37,13 +38,6 @@ def missing() -> str | None:
     if not (headers / "Python.h").exists():
         return f"Python.h is not in {headers}: install your system's python3-dev package"
     return None
-
-
-def modules(root: Path) -> list[str]:
-    """The sources to compile, relative to the project's root."""
-    with (root / "pyproject.toml").open("rb") as file:
-        listed = tomllib.load(file)["tool"]["tollbridge"]["compiled"]
-    return [f"src/{name.replace('.', '/')}.py" for name in listed]
 
 
 def compile_modules(root: Path, directory: Path) -> None:
@@ -71,7 +65,7 @@ def compile_modules(root: Path, directory: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         os.chdir(root)
         extensions = mypycify(
-            modules(root),
+            [str(path) for path in compiled_modules(root)],
             opt_level="2",
             debug_level="0",
             multi_file=True,  # which is also quicker to compile

@@ -10,7 +10,8 @@ from tests.unit.translate.messages_stream import START, block, end, text, thinki
 
 from tollbridge.translate.bridge import Ask, Identity
 from tollbridge.translate.counting import usage_from_messages
-from tollbridge.translate.response_to_chat import Answer, completion
+from tollbridge.translate.messages_views import Answer
+from tollbridge.translate.response_to_chat import completion
 from tollbridge.translate.stream_to_chat import ChatStream
 from tollbridge.translate.tools_to_messages import ToolPlan
 from tollbridge.usage import TokenUsage

@@ -25,7 +25,8 @@ from tests.unit.translate.messages_stream import START, wire
 from tollbridge.errors import ErrorCode
 from tollbridge.translate.block_steps import STEPS, Open, Step
 from tollbridge.translate.bridge import StreamBridge
-from tollbridge.translate.stream_to_chat import ORDERED, ChatStream, Phase
+from tollbridge.translate.stream_to_chat import ORDERED, Phase
+from tollbridge.translate.stream_to_chat import STEPS as EVENT_STEPS
 
 # Messages towards Chat: phases and events.
 
@@ -73,7 +74,7 @@ MOVES = {
 
 
 def test_the_table_has_the_rows_of_the_protocol_and_no_other():
-    assert set(ChatStream.STEPS) == MOVES
+    assert set(EVENT_STEPS) == MOVES
 
 
 @pytest.mark.parametrize(("phase", "kind"), list(itertools.product(Phase, EVENTS)))

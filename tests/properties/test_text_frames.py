@@ -2,7 +2,6 @@
 
 import itertools
 import json
-from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -14,7 +13,6 @@ from tollbridge.translate.bridge import Ask, Identity, StreamBridge, UpstreamTer
 from tollbridge.translate.pairs import open_bridge
 from tollbridge.translate.paused_turns import PausedTurn
 from tollbridge.translate.stream_to_chat import ChatStream
-from tollbridge.translate.text_frames import TextFrames
 from tollbridge.translate.tools_to_messages import ToolPlan
 
 IDENTITY = Identity("req_1", "abc", 1_800_000_000, b"key")
@@ -61,6 +59,19 @@ def open_stream(client: str, upstream: str) -> StreamBridge:
     return bridge.stream()
 
 
+def events(data: bytes) -> list[bytes]:
+    return [event + b"\n\n" for event in data.split(b"\n\n")[:-1]]
+
+
+def play_at_length(stream: StreamBridge, data: bytes) -> tuple[bytes, int, bool]:
+    """Every event goes the long way: what is learned from one is forgotten before the next."""
+    sent = b""
+    for event in events(data):
+        stream._frames.forget()
+        sent += stream.feed(event)
+    return sent + stream.close(), stream.counted_output, stream.finished
+
+
 def play(stream: StreamBridge, data: bytes, cuts: list[int]) -> tuple[bytes, int, bool]:
     edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
     sent = b"".join(stream.feed(data[a:b]) for a, b in itertools.pairwise(edges))
@@ -74,8 +85,7 @@ def test_the_short_way_leads_to_the_same_place(
     client: str, upstream: str, texts: list[str], cuts: list[int]
 ):
     data = upstream_bytes(upstream, texts)
-    with mock.patch.object(TextFrames, "take", return_value=None):
-        expected = play(open_stream(client, upstream), data, cuts)
+    expected = play_at_length(open_stream(client, upstream), data)
     assert play(open_stream(client, upstream), data, cuts) == expected
 
 
@@ -107,15 +117,11 @@ def test_arguments_that_were_taken_count_for_the_end_of_a_call():
 @pytest.mark.parametrize("client", ["messages", "chat"])
 @pytest.mark.parametrize("upstream", ["messages", "chat"])
 def test_a_long_answer_is_taken_by_its_bytes(client: str, upstream: str):
-    taken: list[int] = []
-    real = TextFrames.take
-
-    def counting(self: TextFrames, data: bytes):
-        found = real(self, data)
-        taken.append(0 if found is None else len(found.text))
-        return found
-
     words = [f"word{index} " for index in range(100)]
-    with mock.patch.object(TextFrames, "take", counting):
-        play(open_stream(client, upstream), upstream_bytes(upstream, words), [])
-    assert sum(taken) > 0.9 * sum(map(len, words))
+    stream = open_stream(client, upstream)
+    chars = 0
+    for event in events(upstream_bytes(upstream, words)):
+        found = stream._frames.take(event) if stream._frames.ready else None
+        chars += 0 if found is None else len(found.text)
+        stream.feed(event)
+    assert chars > 0.9 * sum(map(len, words))

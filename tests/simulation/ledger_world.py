@@ -66,23 +66,26 @@ class Effect(NamedTuple):
     """The packs and the budget that the first command of a transaction found."""
 
 
-class WatchedBatch(Batch):
-    """Notes what the commands answer; it counts if the transaction is committed."""
+class WatchedBatch:
+    """Notes what the commands of a batch answer; it counts if the transaction is committed."""
 
-    def __init__(self, session: SqliteSession, *rest: Any, **options: Any) -> None:
-        super().__init__(session, *rest, **options)
+    def __init__(self, batch: Batch) -> None:
         self.effects: list[Effect] = []
+        self._batch = batch
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._batch, name)
 
     def admit(self, admission: Admission) -> Hold | Refusal:
         before = self._before(admission.env_id, admission.key_id)
-        result = super().admit(admission)
+        result = self._batch.admit(admission)
         self.effects.append(Effect("admit", admission, result, before))
         return result
 
     def settle(self, settlement: Settlement) -> Settled:
         before = self._before(settlement.env_id, settlement.key_id)
         try:
-            result = super().settle(settlement)
+            result = self._batch.settle(settlement)
         except (UnknownHoldError, SettlementConflictError) as error:
             self.effects.append(Effect("settle", settlement, error))
             raise
@@ -90,8 +93,18 @@ class WatchedBatch(Batch):
         return result
 
     def checkpoint(self, worker_id: str, checkpoints: list[Checkpoint], now: int) -> None:
-        super().checkpoint(worker_id, checkpoints, now)
+        self._batch.checkpoint(worker_id, checkpoints, now)
         self.effects.append(Effect("checkpoint", (worker_id, now), list(checkpoints)))
+
+    def abandon(self, admission: Admission) -> None:
+        self._end(self._batch.abandonment(admission))
+
+    def recover(self, env_id: str, request_id: str, now: int) -> bool:
+        settled = self._end(self._batch.recovery(env_id, request_id, now))
+        return settled is not None and not settled.exists
+
+    def _end(self, settlement: Settlement | None) -> Settled | None:
+        return None if settlement is None else self.settle(settlement)
 
     def _before(self, env_id: str, key_id: str) -> tuple | None:
         if self.effects:
@@ -201,10 +214,10 @@ class SimulatedStore(SqliteStore):
 
     def __init__(self, line: Line) -> None:
         self._session = SqliteSession(line)
-        self.batches = Batches(self._session, ALERT_LEVELS_DEFAULT, WatchedBatch)
+        self.batches = Batches(self._session, ALERT_LEVELS_DEFAULT)
 
         def start_batch(is_single: bool) -> WatchedBatch:
-            line.batch = self.batches.start(is_single)
+            line.batch = WatchedBatch(self.batches.start(is_single))
             return line.batch
 
         self._group = GroupCommit(line, start_batch)

@@ -24,6 +24,7 @@ from tollbridge.app.answer_head import answer_head
 from tollbridge.app.attempts import Attempts
 from tollbridge.app.gateway import Gateway
 from tollbridge.app.group_directory import OwnGroup
+from tollbridge.app.interruptions import bug_midway, stopping
 from tollbridge.app.ports import (
     Call,
     Client,
@@ -37,10 +38,10 @@ from tollbridge.app.ports import (
 from tollbridge.app.recollection import recall
 from tollbridge.app.relay import Relay, answers, broken, gather, linger, read_whole, refusal_of
 from tollbridge.app.request_writer import PATHS, write_request
-from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.errors import GatewayError
 from tollbridge.ledger.model import Checkpoint, Hold, Refusal, Settlement
 from tollbridge.ledger.tariff import Outcome, charge, delivered
-from tollbridge.routing.catalog import Model, Target, is_own
+from tollbridge.routing.catalog import Model, Target
 from tollbridge.routing.health import Attempt
 from tollbridge.translate.asks import read_ask
 from tollbridge.translate.bridge import Ask, Bridge, Identity, Reply, StreamBridge
@@ -105,6 +106,7 @@ class Exchange:
             self._refused(away)
             raise away from error
         failure: GatewayError | None = None
+        raised: BaseException | None = None
         finished = False
         self._task = asyncio.current_task()
         self._client.watch(self._leave)
@@ -114,26 +116,25 @@ class Exchange:
             finished = True
         except GatewayError as error:
             failure = error.with_traceback(None)
-        except asyncio.CancelledError:
-            if not (self._gone or self._interrupted):
-                raise
+        except asyncio.CancelledError as error:
             # Clients hang up as soon as they have read the last event: that is a good end too.
-            finished = relay.complete
-            if self._interrupted and not finished:
-                failure = GatewayError(
-                    ErrorCode.GATEWAY_STOPPING, "The gateway is stopping; send it again."
-                )
-        except Exception as error:
-            if not relay.head_sent:
-                raise
-            gateway.observer.trouble(f"bug in {self._inbound.request_id}", error)
-            failure = GatewayError(
-                ErrorCode.INTERNAL, "Something went wrong in the gateway, in the middle of this."
-            )
-        finally:
-            self._client.unwatch()
-            gateway.pulse.live.discard(self)
-            amount = await self._settle(finished=finished, failure=failure)
+            finished = relay.complete and (self._gone or self._interrupted)
+            if not (self._gone or self._interrupted):
+                raised = error
+            elif self._interrupted and not finished:
+                failure = stopping()
+        except Exception as error:  # noqa: BLE001  # raised again when it is settled
+            if relay.head_sent:
+                gateway.observer.trouble(f"bug in {self._inbound.request_id}", error)
+                failure = bug_midway()
+            else:
+                raised = error
+        # Not in a `finally`: what is compiled must not wait while it handles an error.
+        self._client.unwatch()
+        gateway.pulse.live.discard(self)
+        amount = await self._settle(finished=finished, failure=failure)
+        if raised is not None:
+            raise raised
         if not self._gone:
             self._end(failure, amount)
 
@@ -168,15 +169,14 @@ class Exchange:
         for _ in range(ADMIT_TRIES):
             # The body may have taken a while to come.
             record = recognise(*who) or await identify(*who)
+            unresolved: GatewayError | None = None
             try:
-                if is_own(inbound.group):
-                    self._own = await gateway.groups.find(record, inbound.group, inbound.headers)
-                    model = self._own.group.resolve(ask.model)
-                else:
-                    model = gateway.catalog.resolve(inbound.group, ask.model, record.models_on)
-            except GatewayError:
+                self._own, model = await gateway.resolve(inbound, record, ask.model)
+            except GatewayError as error:
+                unresolved = error
+            if unresolved is not None:
                 if await gateway.directory.is_current(key_hash, record):
-                    raise
+                    raise unresolved
                 continue
             self._record, self._model = record, model
             held = await self._admit()
@@ -207,11 +207,13 @@ class Exchange:
         )
         self._wanted = asked.need.output_tokens
         try:
-            held = await gateway.store.admit(asked)
-        except asyncio.CancelledError:
+            held: Hold | Refusal | BaseException = await gateway.store.admit(asked)
+        except asyncio.CancelledError as error:
+            held = error
+        if isinstance(held, BaseException):
             # Nobody knows whether the hold was placed; if it was, it must not stay.
             await self._settle(finished=False, failure=None)
-            raise
+            raise held
         self._admit_ms += gateway.clock() - asked.now
         return held
 
@@ -335,13 +337,11 @@ class Exchange:
                 gateway.observer.unknown(kind, name)
             code = failure.code.name if failure else None
             attempts = self._attempts.made
-            waits = self._waits(settlement)
+            first, settle_ms = self._relay.delivered_at, gateway.clock() - settlement.ended_at
+            first_ms = None if first is None else first - self._started_at
+            waits = Waits(self._admit_ms, settle_ms, first_ms)
             gateway.observer.exchange_ended(settlement, status, code, waits, attempts)
         return settled.amount if settled else None
-
-    def _waits(self, settlement: Settlement) -> Waits:
-        first, settle_ms = self._relay.delivered_at, self._gateway.clock() - settlement.ended_at
-        return Waits(self._admit_ms, settle_ms, None if first is None else first - self._started_at)
 
     def _usage(self) -> tuple[TokenUsage | None, TokenUsage]:
         """What the upstream reported so far, and our own count."""

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 
 from tollbridge.app.attempts import Routing
 from tollbridge.app.directory import Directory
-from tollbridge.app.group_directory import Groups
+from tollbridge.app.group_directory import Groups, OwnGroup
 from tollbridge.app.ports import (
     AccountStore,
     Clock,
     CountText,
     Entropy,
+    Inbound,
+    KeyRecord,
     ModelServer,
     Observer,
     Scoreboard,
@@ -23,7 +25,7 @@ from tollbridge.app.pulse import Pulse
 from tollbridge.app.settlement import Settler
 from tollbridge.config import Config
 from tollbridge.ledger.pricing import OWN_BOOK, PriceBook
-from tollbridge.routing.catalog import Catalog, Model
+from tollbridge.routing.catalog import Catalog, Model, is_own
 from tollbridge.translate.calibration import Calibration
 
 
@@ -52,6 +54,19 @@ class Gateway:
     scoreboard: Scoreboard | None = None
     """None: nobody may ask."""
     routing: Routing = field(default_factory=Routing)
+
+    async def resolve(
+        self, inbound: Inbound, record: KeyRecord, name: str
+    ) -> tuple[OwnGroup | None, Model]:
+        """The model that a client names, and the environment's own group if it is one of that.
+
+        Raises:
+            GatewayError: there is no such group or model, or it is not switched on.
+        """
+        if is_own(inbound.group):
+            own = await self.groups.find(record, inbound.group, inbound.headers)
+            return own, own.group.resolve(name)
+        return None, self.catalog.resolve(inbound.group, name, record.models_on)
 
     def price_book(self, model: Model) -> PriceBook:
         """What the model's tokens cost here."""

@@ -46,12 +46,13 @@ class Settler:
         except StoreUnavailableError as error:
             self._observer.trouble("a settlement waits for the database", error)
             self.waiting.append(settlement)
-            await self._keep(settlement)
         except asyncio.CancelledError:
             self.waiting.append(settlement)
             raise
         except (UnknownHoldError, SettlementConflictError) as error:
             self._reject(settlement, error)
+            return None
+        await self._keep(settlement)
         return None
 
     async def retry(self) -> None:

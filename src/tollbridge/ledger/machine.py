@@ -8,62 +8,20 @@ worse than a request that fails.
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import msgspec
 from msgspec.structs import replace
 
-from tollbridge.ledger.model import Leg, Need, Pack, Refusal, TransferKind
+from tollbridge.ledger.model import (
+    Budget,
+    Ending,
+    HoldPlan,
+    Leg,
+    Need,
+    Pack,
+    Refusal,
+    Transfer,
+    TransferKind,
+)
 from tollbridge.units import MicroCredits, Millis, PackId, Tokens
-
-
-class Transfer(msgspec.Struct, frozen=True, gc=False):
-    """One row for the journal. Only an overrun names no pack."""
-
-    kind: TransferKind
-    leg: int
-    """Tells rows of one kind and one request apart; of a post or void, the leg of the hold."""
-    pack_id: PackId | None
-    amount: MicroCredits
-    released: MicroCredits = MicroCredits(0)
-    """Of a post only: what was held above the amount and returns to available."""
-    seq: int = 0
-    """Its number among the transfers of its pack; an overrun has none."""
-
-
-class Budget(msgspec.Struct, frozen=True, gc=False):
-    """What a key may be charged in its life. Settlements may take `charged` above `budget`."""
-
-    budget: MicroCredits
-    charged: MicroCredits
-    held: MicroCredits
-    """By its exchanges under way."""
-
-    @property
-    def left(self) -> int:
-        """What a new hold may take; negative after an overrun."""
-        return self.budget - self.charged - self.held
-
-
-class HoldPlan(msgspec.Struct, frozen=True, gc=False):
-    """A hold that can be placed."""
-
-    legs: tuple[Leg, ...]
-    output_tokens: Tokens
-    """What was asked, or as much of it as the packs can pay."""
-    available: MicroCredits
-    """What the packs have left together."""
-    transfers: tuple[Transfer, ...]
-    packs: tuple[Pack, ...]
-    """Those that changed."""
-
-
-class Ending(msgspec.Struct, frozen=True, gc=False):
-    """What the end of a hold does. The charge is what is posted, spent and overrun."""
-
-    transfers: tuple[Transfer, ...]
-    packs: tuple[Pack, ...]
-    """Those that changed."""
-    overrun: MicroCredits
-    """The part of the charge that no pack could bear."""
 
 
 def draw_order(packs: Iterable[Pack], model: str, now: Millis) -> list[Pack]:

@@ -171,6 +171,57 @@ class Hold(msgspec.Struct, frozen=True, gc=False):
     """What the packs this model may draw from have left after the hold."""
 
 
+class Budget(msgspec.Struct, frozen=True, gc=False):
+    """What a key may be charged in its life. Settlements may take `charged` above `budget`."""
+
+    budget: MicroCredits
+    charged: MicroCredits
+    held: MicroCredits
+    """By its exchanges under way."""
+
+    @property
+    def left(self) -> int:
+        """What a new hold may take; negative after an overrun."""
+        return self.budget - self.charged - self.held
+
+
+class Transfer(msgspec.Struct, frozen=True, gc=False):
+    """One row for the journal. Only an overrun names no pack."""
+
+    kind: TransferKind
+    leg: int
+    """Tells rows of one kind and one request apart; of a post or void, the leg of the hold."""
+    pack_id: PackId | None
+    amount: MicroCredits
+    released: MicroCredits = MicroCredits(0)
+    """Of a post only: what was held above the amount and returns to available."""
+    seq: int = 0
+    """Its number among the transfers of its pack; an overrun has none."""
+
+
+class HoldPlan(msgspec.Struct, frozen=True, gc=False):
+    """A hold that can be placed."""
+
+    legs: tuple[Leg, ...]
+    output_tokens: Tokens
+    """What was asked, or as much of it as the packs can pay."""
+    available: MicroCredits
+    """What the packs have left together."""
+    transfers: tuple[Transfer, ...]
+    packs: tuple[Pack, ...]
+    """Those that changed."""
+
+
+class Ending(msgspec.Struct, frozen=True, gc=False):
+    """What the end of a hold does. The charge is what is posted, spent and overrun."""
+
+    transfers: tuple[Transfer, ...]
+    packs: tuple[Pack, ...]
+    """Those that changed."""
+    overrun: MicroCredits
+    """The part of the charge that no pack could bear."""
+
+
 class Settlement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The end of one exchange: what it used, what it costs, and why."""
 

@@ -49,7 +49,7 @@ class Connection(asyncio.Protocol):
         self._site = site
         self._loop = site.loop
         self._patience = site.patience
-        self._parser = httptools.HttpRequestParser(self)
+        self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._url = b""
         self._headers: dict[str, str] = {}
@@ -84,18 +84,18 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Called by the loop."""
-        if self._deaf:
+        if self._deaf or (parser := self._parser) is None:
             return
         if self._answer is None and self._receiving is None and not self._unframed:
             self.deadline = self._loop.time() + self._patience.head_s
         self._unframed += len(data)
         try:
-            self._parser.feed_data(data)
+            parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             # We go on in HTTP/1.1, as a server may (RFC 9110 section 7.8).
             rest = data[upgrade.args[0] :]
             if "upgrade" in self._headers:
-                rest = self._not_upgrading() + rest
+                rest = self._not_upgrading(parser.get_method()) + rest
             if rest:
                 self.data_received(rest)
         except httptools.HttpParserError as error:
@@ -118,7 +118,7 @@ class Connection(asyncio.Protocol):
             self._receiving.fail(ClientGoneError())
         self._waiting.clear()
         self._undrain()
-        del self._parser  # it knows our methods: a cycle
+        self._parser = None  # it knows our methods: a cycle
         if self._answer is None:
             self._site.connections.discard(self)
         else:
@@ -164,6 +164,7 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """The head is there: the request can be served while its body arrives."""
         headers, parser = self._headers, self._parser
+        assert parser is not None
         if "upgrade" in headers and parser.should_upgrade():
             return  # the parser is about to stop before the body
         version = parser.get_http_version()
@@ -353,14 +354,15 @@ class Connection(asyncio.Protocol):
             transport.write_eof()
             transport.resume_reading()
 
-    def _not_upgrading(self) -> bytes:
+    def _not_upgrading(self, method: bytes) -> bytes:
         """The head that has just been read, to be read again without the header `upgrade`."""
         del self._headers["upgrade"]
         lines = "".join(f"{name}: {value}\r\n" for name, value in self._headers.items())
-        start = self._parser.get_method() + b" " + self._url + b" HTTP/1.1\r\n"
+        start = method + b" " + self._url + b" HTTP/1.1\r\n"
         return start + lines.encode("latin-1") + b"\r\n"
 
     def _closes(self) -> bool:
+        assert self._parser is not None
         return self._site.draining or not self._parser.should_keep_alive()
 
     def _invite(self) -> None:

@@ -1,5 +1,6 @@
 """What a head is made of: names, a target, a size; and what is told of one that is no head."""
 
+from typing import Protocol, cast
 from urllib.parse import unquote_to_bytes
 
 import httptools
@@ -11,6 +12,13 @@ _NAMES_MAX = 1_000
 _NAME_BYTES_MAX = 64
 NAMES: dict[bytes, str] = {}
 """Header names in lower case: the same few come with every request."""
+
+
+class _Target(Protocol):
+    """What httptools makes of a target; its own types do not say that parts may be missing."""
+
+    host: bytes | None
+    path: bytes | None
 
 
 class _Nowhere(dict[str, str]):
@@ -37,7 +45,7 @@ def path_of(url: bytes, headers: dict[str, str]) -> str:
     """
     if not url.startswith(b"/"):
         try:
-            parsed = httptools.parse_url(url)
+            parsed = cast("_Target", httptools.parse_url(url))
         except httptools.HttpParserInvalidURLError:
             return ""
         url = parsed.path or b"/"

@@ -6,7 +6,7 @@ A command's writes are taken over at its end, all or none, so that one which fai
 """
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 from msgspec.structs import astuple
@@ -23,6 +23,7 @@ from tollbridge.ledger.model import (
     Refusal,
     Settled,
     Settlement,
+    Transfer,
     TransferKind,
 )
 from tollbridge.storage.counters import Counters
@@ -43,7 +44,7 @@ from tollbridge.usage import Provenance, TokenUsage
 T = TypeVar("T")
 
 
-class _Change(msgspec.Struct, frozen=True, gc=False):
+class _Change(NamedTuple):
     """A pack before and after the batch, and when it changed last."""
 
     before: Pack
@@ -183,61 +184,67 @@ class Batch:
 
     def abandon(self, admission: Admission) -> None:
         """Void the hold of an admission, if it was placed: whoever asked for it has gone."""
+        settlement = self.abandonment(admission)
+        if settlement is not None:
+            self.settle(settlement)
+
+    def abandonment(self, admission: Admission) -> Settlement | None:
+        """What voids the hold of an admission; None: none was placed."""
         if self._hold(admission.env_id, admission.request_id) is None:
-            return
-        self.settle(
-            Settlement(
-                request_id=admission.request_id,
-                env_id=admission.env_id,
-                key_id=admission.key_id,
-                model=admission.model,
-                upstream="",
-                client_protocol=admission.client_protocol,
-                stream=admission.stream,
-                started_at=admission.now,
-                ended_at=admission.now,
-                usage=TokenUsage(),
-                amount=MicroCredits(0),
-                provenance=Provenance.VOID,
-                outcome="client_gone",
-                price_version=admission.price_version,
-            )
+            return None
+        return Settlement(
+            request_id=admission.request_id,
+            env_id=admission.env_id,
+            key_id=admission.key_id,
+            model=admission.model,
+            upstream="",
+            client_protocol=admission.client_protocol,
+            stream=admission.stream,
+            started_at=admission.now,
+            ended_at=admission.now,
+            usage=TokenUsage(),
+            amount=MicroCredits(0),
+            provenance=Provenance.VOID,
+            outcome="client_gone",
+            price_version=admission.price_version,
         )
 
     def recover(self, env_id: EnvId, request_id: RequestId, now: Millis) -> bool:
         """Settle a dead worker's hold at its last checkpoint. False: another one did."""
+        settlement = self.recovery(env_id, request_id, now)
+        return settlement is not None and not self.settle(settlement).exists
+
+    def recovery(self, env_id: EnvId, request_id: RequestId, now: Millis) -> Settlement | None:
+        """What settles a dead worker's hold; None: another one did."""
         found = self.session.row("dead_hold", env_id, request_id, now)
         if found is None:
-            return False
+            return None
         key_id, model, upstream, upstream_model, protocol, stream, version, *counted = found
         started_at, *counts, charge = counted
-        settled = self.settle(
-            Settlement(
-                request_id=request_id,
-                env_id=env_id,
-                key_id=key_id,
-                model=model,
-                upstream=upstream,
-                upstream_model=upstream_model,
-                client_protocol=protocol,
-                stream=bool(stream),
-                started_at=started_at,
-                ended_at=now,
-                usage=TokenUsage(*counts),
-                amount=MicroCredits(charge),
-                provenance=Provenance.RECOVERED,
-                outcome="killed",
-                price_version=version,
-            )
+        return Settlement(
+            request_id=request_id,
+            env_id=env_id,
+            key_id=key_id,
+            model=model,
+            upstream=upstream,
+            upstream_model=upstream_model,
+            client_protocol=protocol,
+            stream=bool(stream),
+            started_at=started_at,
+            ended_at=now,
+            usage=TokenUsage(*counts),
+            amount=MicroCredits(charge),
+            provenance=Provenance.RECOVERED,
+            outcome="killed",
+            price_version=version,
         )
-        return not settled.exists
 
     def expire(self, env_id: EnvId, pack_id: PackId, now: Millis) -> bool:
         """Expire what a pack has available. False: another one did."""
         pack = self._live_packs(env_id).get(pack_id)
         if pack is None or (expired := machine.expire(pack, now)) is pack:
             return False
-        lost = machine.Transfer(TransferKind.EXPIRE, 0, pack_id, pack.available, seq=expired.seq)
+        lost = Transfer(TransferKind.EXPIRE, 0, pack_id, pack.available, seq=expired.seq)
         self._move(env_id, RequestId(pack_id), (lost,), (expired,), now)
         return True
 
@@ -295,7 +302,7 @@ class Batch:
     def _alerts(self) -> list[Row]:
         return [
             (pack.env_id, pack.pack_id, level, at, pack.granted, pack.spent)
-            for before, pack, at in map(astuple, self._changed.values())
+            for before, pack, at in self._changed.values()
             if pack.spent != before.spent
             for level in machine.levels_reached(before, pack, self._levels)
         ]
@@ -311,7 +318,7 @@ class Batch:
         self,
         env_id: EnvId,
         request_id: RequestId,
-        transfers: tuple[machine.Transfer, ...],
+        transfers: tuple[Transfer, ...],
         packs: tuple[Pack, ...],
         now: Millis,
     ) -> None:

@@ -10,12 +10,9 @@ from tollbridge.units import Millis
 class Batches:
     """Starts them, inside a transaction that has begun."""
 
-    def __init__(
-        self, session: SqliteSession, levels: Sequence[int], kind: type[Batch] = Batch
-    ) -> None:
+    def __init__(self, session: SqliteSession, levels: Sequence[int]) -> None:
         self._session = session
         self._levels = levels
-        self._kind = kind
         self._leases: dict[str, Millis] = {}
         self._last: Batch | None = None
 
@@ -25,7 +22,5 @@ class Batches:
         changed = self._session.changed_elsewhere()
         if last is not None and last.is_committed and not (changed or last.memory.is_full):
             memory = last.memory
-        self._last = self._kind(
-            self._session, self._leases, self._levels, memory, careful=is_single
-        )
+        self._last = Batch(self._session, self._leases, self._levels, memory, careful=is_single)
         return self._last

@@ -4,8 +4,7 @@ Only what an admission's limits ask for is read; each is read once for all comma
 """
 
 from tollbridge.ledger.limits import Full, Window, correct, enter, is_rated, minute_of
-from tollbridge.ledger.machine import Budget
-from tollbridge.ledger.model import Admission, Limits, Refusal
+from tollbridge.ledger.model import Admission, Budget, Limits, Refusal
 from tollbridge.storage.memory import Counted, Memory
 from tollbridge.storage.session import Row, Session
 from tollbridge.units import EnvId, KeyId, MicroCredits, Millis

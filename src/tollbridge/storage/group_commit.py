@@ -17,10 +17,9 @@ import os
 import sqlite3
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from tollbridge.app.ports import StoreUnavailableError
-from tollbridge.storage.batch import Batch
 from tollbridge.storage.session import OutcomeUnknownError
 
 COMMANDS_MAX = 64
@@ -38,18 +37,29 @@ GIVE_UP_S = 5.0
 _GOLDEN = 0.6180339887498949
 """Multiples of it, modulo 1, spread evenly: jitter that needs no randomness."""
 
+
+class Transaction(Protocol):
+    """What the commands of one transaction share."""
+
+    def flush(self) -> None:
+        """Write what the commands have decided."""
+
+    def committed(self) -> None:
+        """It is committed."""
+
+
 T = TypeVar("T")
-Command = Callable[[Batch], T]
+B = TypeVar("B", bound=Transaction)
 
 
-class _Entry(Generic[T]):
+class _Entry(Generic[B, T]):
     """A command and whoever waits for it."""
 
     __slots__ = ("_error", "_result", "alone", "command", "droppable", "future", "lasting")
 
     def __init__(
         self,
-        command: Command[T],
+        command: Callable[[B], T],
         future: asyncio.Future[T],
         *,
         alone: bool,
@@ -63,7 +73,7 @@ class _Entry(Generic[T]):
         self.lasting = lasting
         self._error: Exception | None = None
 
-    def run(self, batch: Batch) -> None:
+    def run(self, batch: B) -> None:
         """Keep the command's result or error, but let the database's own errors through."""
         self._error = None
         try:
@@ -98,19 +108,17 @@ class _Entry(Generic[T]):
             self.future.set_exception(error)
 
 
-class GroupCommit:
+class GroupCommit(Generic[B]):
     """The queue in front of a connection's transactions.
 
     `start_batch` is told whether the batch is of one command, so that a refusal hits no other.
     """
 
-    def __init__(
-        self, connection: sqlite3.Connection, start_batch: Callable[[bool], Batch]
-    ) -> None:
+    def __init__(self, connection: sqlite3.Connection, start_batch: Callable[[bool], B]) -> None:
         self._connection = connection
         self._start_batch = start_batch
-        self._queue: deque[_Entry[Any]] = deque()
-        self._unmade: list[_Entry[Any]] = []
+        self._queue: deque[_Entry[B, Any]] = deque()
+        self._unmade: list[_Entry[B, Any]] = []
         """Lasting commands that failed: they join the next transaction that others begin."""
         self._scheduled_on: asyncio.AbstractEventLoop | None = None
         self._seen = 0
@@ -122,7 +130,7 @@ class GroupCommit:
 
     def submit(
         self,
-        command: Command[T],
+        command: Callable[[B], T],
         *,
         alone: bool = False,
         droppable: bool = False,
@@ -165,8 +173,8 @@ class GroupCommit:
         else:
             self._scheduled_on = None
 
-    def _take(self) -> list[_Entry[Any]]:
-        entries: list[_Entry[Any]] = []
+    def _take(self) -> list[_Entry[B, Any]]:
+        entries: list[_Entry[B, Any]] = []
         queue = self._queue
         if queue and not queue[0].alone:
             entries, self._unmade = self._unmade, entries
@@ -180,7 +188,7 @@ class GroupCommit:
                     break
         return entries
 
-    def _commit(self, entries: list[_Entry[Any]], loop: asyncio.AbstractEventLoop) -> bool:
+    def _commit(self, entries: list[_Entry[B, Any]], loop: asyncio.AbstractEventLoop) -> bool:
         """Returns False if the database was locked; then the batch is scheduled again."""
         try:
             self._transact(entries)
@@ -202,7 +210,7 @@ class GroupCommit:
         self._tries = 0
         return True
 
-    def _transact(self, entries: list[_Entry[Any]]) -> None:
+    def _transact(self, entries: list[_Entry[B, Any]]) -> None:
         connection = self._connection
         self._committing = False
         connection.execute("BEGIN IMMEDIATE")
@@ -219,14 +227,14 @@ class GroupCommit:
             raise
         batch.committed()
 
-    def _fail(self, entries: list[_Entry[Any]], error: Exception) -> None:
+    def _fail(self, entries: list[_Entry[B, Any]], error: Exception) -> None:
         self._unmade += [entry for entry in entries if entry.lasting]
         for entry in entries:
             if not entry.lasting:
                 entry.fail_away(error, in_doubt=self._committing)
 
     def _try_later(
-        self, entries: list[_Entry[Any]], loop: asyncio.AbstractEventLoop, error: Exception
+        self, entries: list[_Entry[B, Any]], loop: asyncio.AbstractEventLoop, error: Exception
     ) -> bool:
         if self._tries == 0:
             self._locked_since = loop.time()

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from tollbridge.ledger.limits import Window
-from tollbridge.ledger.machine import Budget
-from tollbridge.ledger.model import Leg, Pack
+from tollbridge.ledger.model import Budget, Leg, Pack
 from tollbridge.units import EnvId, KeyId, Millis, PackId, RequestId
 
 ENTRIES_MAX = 4_096

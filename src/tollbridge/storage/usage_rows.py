@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import astuple
 
-from tollbridge.ledger.machine import Transfer
-from tollbridge.ledger.model import Settlement, TransferKind
+from tollbridge.ledger.model import Settlement, Transfer, TransferKind
 from tollbridge.storage.session import Row
 from tollbridge.units import Millis
 from tollbridge.usage import TokenUsage

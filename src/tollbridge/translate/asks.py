@@ -4,66 +4,23 @@ Only the members that decide something are decoded, messages and tools stay raw:
 is no error here, and a same-protocol hop keeps the client's bytes.
 """
 
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import msgspec
-from msgspec import Meta, Raw, Struct
 
 from tollbridge.config import Protocol
+from tollbridge.translate.ask_bodies import ChatAskBody, CountAskBody, MessagesAskBody
 from tollbridge.translate.bridge import Ask
 from tollbridge.translate.calibration import UNTAUGHT, Calibration, bound
 from tollbridge.translate.prompt_features import Features, read_features
-from tollbridge.wire.chat.fold import CHOICES_MAX
 from tollbridge.wire.codec import decode
 
 ANSWERING_THINKING = frozenset({"enabled", "adaptive", "between_tools"})
 """The `thinking.type` values with which a Messages client asks to see thinking."""
 
-_Name = Annotated[str, Meta(min_length=1)]
-_Some = Annotated[list[Raw], Meta(min_length=1)]
-_UpToOne = Annotated[float, Meta(ge=0, le=1)]
-_UpToTwo = Annotated[float, Meta(ge=0, le=2)]
 
-
-class _Thinking(Struct):
-    type: str
-
-
-class _MessagesAsk(Struct, kw_only=True):
-    """The ranges are those of protocol notes A.3."""
-
-    model: _Name
-    max_tokens: Annotated[int, Meta(ge=0)]
-    messages: _Some
-    stream: bool | None = None
-    temperature: _UpToOne | None = None
-    top_p: _UpToOne | None = None
-    top_k: Annotated[int, Meta(ge=0)] | None = None
-    stop_sequences: list[str] | None = None
-    thinking: _Thinking | None = None
-
-
-class _StreamOptions(Struct):
-    include_usage: bool | None = None
-
-
-class _ChatAsk(Struct, kw_only=True):
-    """The ranges are those of protocol notes B.2."""
-
-    model: _Name
-    messages: _Some
-    max_completion_tokens: Annotated[int, Meta(ge=1)] | None = None
-    max_tokens: Annotated[int, Meta(ge=1)] | None = None
-    n: Annotated[int, Meta(ge=1, le=CHOICES_MAX)] | None = None
-    stream: bool | None = None
-    stream_options: _StreamOptions | None = None
-    temperature: _UpToTwo | None = None
-    top_p: _UpToOne | None = None
-    stop: str | list[str] | None = None
-
-
-_messages_decoder = msgspec.json.Decoder(_MessagesAsk)
-_chat_decoder = msgspec.json.Decoder(_ChatAsk)
+_messages_decoder = msgspec.json.Decoder(MessagesAskBody)
+_chat_decoder = msgspec.json.Decoder(ChatAskBody)
 
 
 def read_ask(protocol: Protocol, body: bytes, calibration: Calibration = UNTAUGHT) -> Ask:
@@ -112,12 +69,7 @@ class CountAsk(NamedTuple):
     prompt: Features
 
 
-class _CountAsk(Struct, kw_only=True):
-    model: _Name
-    messages: _Some
-
-
-_count_decoder = msgspec.json.Decoder(_CountAsk)
+_count_decoder = msgspec.json.Decoder(CountAskBody)
 
 
 def read_count(body: bytes) -> CountAsk:

@@ -9,41 +9,17 @@ from typing import TypeVar
 import msgspec
 
 from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.translate.chat_views import ChunkBody, CompletionBody, NamedChunk
 from tollbridge.translate.dispositions import CHAT
 from tollbridge.translate.failures import failure_from_event
 from tollbridge.translate.unknown_names import UnknownNames
 from tollbridge.wire.chat.chunks import ChunkChoice, ChunkDelta
-from tollbridge.wire.chat.responses import ChatError, ChatUsage, Choice, Reply
-
-
-class ChunkBody(msgspec.Struct):
-    """A chunk without its envelope, which is the same in every chunk and means nothing here."""
-
-    choices: list[ChunkChoice] | None = None
-    usage: ChatUsage | None = None
-    error: ChatError | str | None = None
-
-
-class CompletionBody(msgspec.Struct):
-    """A completion without its envelope."""
-
-    choices: list[Choice] | None = None
-    usage: ChatUsage | None = None
-    error: ChatError | str | None = None
-
-
-class _LooseChoice(msgspec.Struct):
-    delta: dict[str, msgspec.Raw] = {}
-
-
-class _LooseChunk(msgspec.Struct):
-    choices: list[_LooseChoice] = []
-
+from tollbridge.wire.chat.responses import Reply
 
 T = TypeVar("T")
 
 _chunks = msgspec.json.Decoder(ChunkBody)
-_loose_chunks = msgspec.json.Decoder(_LooseChunk)
+_named_chunks = msgspec.json.Decoder(NamedChunk)
 _completions = msgspec.json.Decoder(CompletionBody)
 
 
@@ -91,7 +67,7 @@ def _is_silent(choice: ChunkChoice, delta: ChunkDelta) -> bool:
 
 def _note_members(data: bytes, unknown: UnknownNames) -> None:
     try:
-        choices = _loose_chunks.decode(data).choices
+        choices = _named_chunks.decode(data).choices
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return  # typed decoding does not look into members that it does not know
     for choice in choices:

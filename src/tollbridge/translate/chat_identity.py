@@ -5,11 +5,12 @@ From a server that goes on when nobody waits it asks for a stream, and gathers t
 """
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from tollbridge.config import Protocol
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.bridge import Ask, Bridge, Identity, Reply, UpstreamTerms
+from tollbridge.translate.chat_views import PassingChoice, PassingCompletion, PassingText
 from tollbridge.translate.counting import chat_usage, count_text, usage_from_chat
 from tollbridge.translate.dialects import Dialect, dialect_of
 from tollbridge.translate.dispositions import CHAT
@@ -34,7 +35,7 @@ from tollbridge.translate.unknown_members import (
 from tollbridge.translate.unknown_names import UnknownNames
 from tollbridge.usage import TokenUsage
 from tollbridge.wire.chat.chunks import Chunk
-from tollbridge.wire.chat.responses import ChatError, ChatUsage
+from tollbridge.wire.chat.responses import ChatError
 from tollbridge.wire.codec import decode_answer, encode
 from tollbridge.wire.sse import BOUNDARY, DONE, encode_data, parse_block
 
@@ -42,42 +43,7 @@ LIMITS = ("max_completion_tokens", "max_tokens")
 """The two names of the output limit; whichever the client used is kept."""
 
 
-class _Function(Struct, gc=False):
-    name: str | None = None
-    arguments: str | None = None
-
-
-class _Call(Struct, gc=False):
-    function: _Function | None = None
-
-
-class _Text(Struct, gc=False):
-    """A message or a delta: what of it is output."""
-
-    content: str | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
-    refusal: str | None = None
-    tool_calls: list[_Call] | None = None
-
-
-class _Choice(Struct, gc=False):
-    message: _Text | None = None
-    delta: _Text | None = None
-    finish_reason: str | None = None
-    usage: ChatUsage | None = None
-
-
-class _Answer(Struct, gc=False):
-    """A completion or a chunk."""
-
-    model: str | None = None
-    choices: list[_Choice] | None = None
-    usage: ChatUsage | None = None
-    error: ChatError | str | None = None
-
-
-_answer_decoder = msgspec.json.Decoder(_Answer)
+_answer_decoder = msgspec.json.Decoder(PassingCompletion)
 
 
 class ChatIdentity(Bridge):
@@ -158,7 +124,7 @@ def _failure(error: ChatError | str) -> GatewayError:
     return failure_from_event(error.type, error.message, error.code)
 
 
-def _output(text: _Text) -> str:
+def _output(text: PassingText) -> str:
     """Everything of a message or a delta that was generated; mirrored reasoning only once."""
     said = text.content or ""
     reasoning = text.reasoning_content or text.reasoning
@@ -233,7 +199,7 @@ class ChatRelay(Relay):
             return b""
         return self._release() + block + BOUNDARY if self._held else block + BOUNDARY
 
-    def _look(self, chunk: _Answer, choices: list[_Choice]) -> bool:
+    def _look(self, chunk: PassingCompletion, choices: list[PassingChoice]) -> bool:
         """Note what the chunk tells; whether it ends a choice."""
         finish = False
         usage = chunk.usage

@@ -8,23 +8,19 @@ C.9.8). All other bytes stay.
 import re
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from tollbridge.translate.members import write_member
+from tollbridge.translate.messages_views import SignedBlock
 from tollbridge.translate.signatures import SIGNATURE_PREFIX, is_own_signature
 from tollbridge.wire.codec import decode, encode
 
 _SUSPECT = re.compile(rb'"signature"\s*:\s*"(?:"|%b)' % re.escape(SIGNATURE_PREFIX.encode()))
 
 
-class _Block(Struct):
-    type: str = ""
-    signature: str | None = None
-
-
 _raws_decoder = msgspec.json.Decoder(list[Raw])
 _turn_decoder = msgspec.json.Decoder(dict[str, Raw])
-_block_decoder = msgspec.json.Decoder(_Block)
+_block_decoder = msgspec.json.Decoder(SignedBlock)
 
 
 def has_foreign_thinking(body: bytes) -> bool:
@@ -77,7 +73,7 @@ def turn_thinking_off(members: dict[str, Raw]) -> None:
     members.pop("context_management", None)
 
 
-def _is_foreign(block: _Block) -> bool:
+def _is_foreign(block: SignedBlock) -> bool:
     if block.type != "thinking":
         return False
     return not block.signature or is_own_signature(block.signature)

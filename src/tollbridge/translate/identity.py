@@ -5,7 +5,7 @@ and on Messages thinking that the client did not ask for.
 """
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from tollbridge.config import Protocol
 from tollbridge.errors import ErrorCode, GatewayError
@@ -33,6 +33,13 @@ from tollbridge.translate.members import (
     read_members,
     write_member,
 )
+from tollbridge.translate.messages_views import (
+    PassingAnswer,
+    PassingDelta,
+    PassingEvent,
+    ThinkingBudget,
+    ThoughtBlock,
+)
 from tollbridge.translate.relay import Relay
 from tollbridge.translate.system_turns import has_system_turns, move_system_turns
 from tollbridge.translate.unknown_members import (
@@ -46,7 +53,7 @@ from tollbridge.translate.unknown_members import (
 )
 from tollbridge.translate.unknown_names import UnknownNames
 from tollbridge.wire.codec import decode, decode_answer, encode
-from tollbridge.wire.messages.responses import ErrorDetail, Usage
+from tollbridge.wire.messages.responses import ErrorDetail
 from tollbridge.wire.sse import BOUNDARY, encode_event, parse_block
 
 HIDDEN = frozenset({"thinking", "redacted_thinking"})
@@ -56,29 +63,8 @@ THINKING_BUDGET_MIN = 1024
 """Below this Messages refuses a thinking budget (protocol notes A.3)."""
 
 
-class _Piece(Struct):
-    type: str = ""
-    id: str | None = None
-    text: str | None = None
-    thinking: str | None = None
-    input: Raw = Raw(b"")
-
-
-class _Answer(Struct):
-    type: str
-    model: str = ""
-    content: list[_Piece] | None = None
-    usage: Usage | None = None
-    error: ErrorDetail | None = None
-
-
-class _Thinking(Struct):
-    type: str
-    budget_tokens: int = 0
-
-
-_thinking_decoder = msgspec.json.Decoder(_Thinking | None)
-_answer_decoder = msgspec.json.Decoder(_Answer)
+_thinking_decoder = msgspec.json.Decoder(ThinkingBudget | None)
+_answer_decoder = msgspec.json.Decoder(PassingAnswer)
 _raws_decoder = msgspec.json.Decoder(list[Raw])
 
 
@@ -172,37 +158,7 @@ def _cap_thinking(members: dict[str, Raw], max_tokens: int) -> None:
         write_member(members, "thinking", {"type": "disabled"})
 
 
-class _Delta(Struct, gc=False):
-    signature: str | None = None
-    text: str | None = None
-    thinking: str | None = None
-    partial_json: str | None = None
-
-
-class _Start(Struct, gc=False):
-    model: str = ""
-    usage: Usage | None = None
-
-
-class _Block(Struct, gc=False):
-    type: str = ""
-    id: str | None = None
-    thinking: str = ""
-    signature: str = ""
-    data: str = ""
-
-
-class _Event(Struct, gc=False):
-    type: str = ""
-    index: int = 0
-    delta: _Delta | None = None
-    content_block: _Block | None = None
-    message: _Start | None = None
-    usage: Usage | None = None
-    error: ErrorDetail | None = None
-
-
-_event_decoder = msgspec.json.Decoder(_Event)
+_event_decoder = msgspec.json.Decoder(PassingEvent)
 
 
 class MessagesRelay(Relay):
@@ -252,7 +208,7 @@ class MessagesRelay(Relay):
             return encode_event(event.type, sse.data)  # SDKs drop events without a name
         return block + BOUNDARY
 
-    def _changed(self, event: _Event, data: bytes) -> bytes | None:
+    def _changed(self, event: PassingEvent, data: bytes) -> bytes | None:
         """What becomes of an event that is more than text; None: it passes as it is."""
         kind = event.type
         if kind.startswith("content_block_"):
@@ -275,7 +231,7 @@ class MessagesRelay(Relay):
             self.failure = failure
         return None
 
-    def _without_hidden(self, event: _Event, data: bytes) -> bytes | None:
+    def _without_hidden(self, event: PassingEvent, data: bytes) -> bytes | None:
         block = event.content_block
         if block is not None:
             if block.type in HIDDEN and not self._ask.thinking:
@@ -292,7 +248,7 @@ class MessagesRelay(Relay):
         write_member(members, "index", event.index - self._hidden)
         return encode_event(event.type, encode(members))
 
-    def _keep(self, block: _Block | None, delta: _Delta | None) -> None:
+    def _keep(self, block: ThoughtBlock | None, delta: PassingDelta | None) -> None:
         """Remember what is left out of the stream."""
         if block is not None and block.type == "redacted_thinking":
             self._thinking.redact(block.data)

@@ -9,12 +9,14 @@ next request as if the client had sent it. Nothing else in this package knows th
 from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from tollbridge.config import Protocol
 from tollbridge.translate.bridge import Kept
 from tollbridge.translate.content_to_messages import CLAUDE_FORMAT
 from tollbridge.translate.members import has_member, read_members, write_member
+from tollbridge.translate.messages_views import ThoughtBlock
+from tollbridge.translate.turn_views import Turn
 from tollbridge.wire.chat.requests import ReasoningDetail
 from tollbridge.wire.codec import encode
 from tollbridge.wire.messages.requests import Block
@@ -74,30 +76,9 @@ def kept_of_blocks(content: Iterable[Block]) -> Kept | None:
     return thinking.kept()
 
 
-class _Block(Struct):
-    type: str = ""
-    id: str | None = None
-    thinking: str = ""
-    signature: str = ""
-    data: str = ""
-
-
-class _Call(Struct):
-    id: str | None = None
-
-
-class _Turn(Struct):
-    """A turn of either protocol, as far as it matters here."""
-
-    role: str = ""
-    content: Raw = Raw(b"null")
-    tool_calls: list[_Call] | None = None
-    reasoning_details: Raw = Raw(b"null")
-
-
 _raws = msgspec.json.Decoder(list[Raw])
-_turns = msgspec.json.Decoder(_Turn)
-_blocks = msgspec.json.Decoder(list[_Block])
+_turns = msgspec.json.Decoder(Turn)
+_blocks = msgspec.json.Decoder(list[ThoughtBlock])
 _MARKS: dict[Protocol, bytes] = {"messages": b'"tool_use"', "chat": b'"tool_calls"'}
 
 
@@ -138,7 +119,7 @@ def _messages(body: bytes) -> list[Raw]:
         return []
 
 
-def _lacking(protocol: Protocol, messages: list[Raw]) -> Iterator[tuple[int, _Turn, str]]:
+def _lacking(protocol: Protocol, messages: list[Raw]) -> Iterator[tuple[int, Turn, str]]:
     """Place, turn and first call of each assistant turn that has calls and no thinking."""
     for index, raw in enumerate(messages):
         if _MARKS[protocol] not in bytes(raw):
@@ -152,7 +133,7 @@ def _lacking(protocol: Protocol, messages: list[Raw]) -> Iterator[tuple[int, _Tu
             yield index, turn, call_id
 
 
-def _call_of(protocol: Protocol, turn: _Turn) -> str | None:
+def _call_of(protocol: Protocol, turn: Turn) -> str | None:
     if protocol == "chat":
         there = turn.reasoning_details not in (Raw(b"null"), Raw(b"[]"))
         return None if there or not turn.tool_calls else turn.tool_calls[0].id

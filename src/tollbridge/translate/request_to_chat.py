@@ -8,13 +8,14 @@ from hashlib import sha256
 from typing import NamedTuple
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, UnsetType
 
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.bridge import UpstreamTerms
 from tollbridge.translate.content_to_chat import Conversation
 from tollbridge.translate.dialects import Dialect, dialect_for
 from tollbridge.translate.dispositions import MESSAGES
+from tollbridge.translate.messages_views import ThreadKind
 from tollbridge.translate.schemas import clean_schema, is_strict_schema
 from tollbridge.translate.tables import EFFORT_TO_CHAT, effort_of_budget
 from tollbridge.translate.tool_names import ToolNames
@@ -34,10 +35,6 @@ _SCHEMA_NAME = "answer"
 _NOT_A_NAME = re.compile(r"[^A-Za-z0-9_.\[\]-]")
 _NAME_CHARS_MAX = 80
 _NAMES_MAX = 32
-
-
-class _Thread(Struct):
-    type: str = ""
 
 
 class Translated(NamedTuple):
@@ -110,9 +107,9 @@ def _refuse(asked: MessagesRequest) -> None:
     written = _present(asked.thread)
     if written is not None:
         try:
-            thread = msgspec.json.decode(written, type=_Thread)
+            thread = msgspec.json.decode(written, type=ThreadKind)
         except msgspec.DecodeError:
-            thread = _Thread()
+            thread = ThreadKind()
         if thread.type == "continue":
             raise GatewayError(
                 ErrorCode.FIELD_UNSUPPORTED,

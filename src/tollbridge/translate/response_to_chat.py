@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 import msgspec
-from msgspec import Raw, Struct, UnsetType
+from msgspec import Raw, UnsetType
 
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.bridge import Ask, Identity
 from tollbridge.translate.content_to_messages import CLAUDE_FORMAT
 from tollbridge.translate.counting import chat_usage
 from tollbridge.translate.failures import failure_from_event
+from tollbridge.translate.messages_views import Answer, FreeText
 from tollbridge.translate.tables import STOP_TO_FINISH, UNKNOWN_FINISH
 from tollbridge.translate.tools_to_messages import ToolPlan
 from tollbridge.translate.unknown_blocks import reduce_unknown_answer
@@ -18,25 +19,10 @@ from tollbridge.wire.chat.requests import CustomCall, FunctionCall, ReasoningDet
 from tollbridge.wire.chat.responses import Choice, Completion, FinishReason, Reply
 from tollbridge.wire.codec import decode_answer
 from tollbridge.wire.messages.requests import Block
-from tollbridge.wire.messages.responses import ErrorDetail, StopDetails, Usage
-
-
-class Answer(Struct, kw_only=True):
-    """What is read of a Messages answer; `error` where a server answers 200 with an error."""
-
-    content: list[Block] | None = None
-    stop_reason: str | None = None
-    stop_details: StopDetails | None = None
-    usage: Usage | None = None
-    error: ErrorDetail | None = None
-
-
-class _FreeText(Struct):
-    input: str
-
+from tollbridge.wire.messages.responses import StopDetails
 
 _answer_decoder = msgspec.json.Decoder(Answer)
-_free_text_decoder = msgspec.json.Decoder(_FreeText)
+_free_text_decoder = msgspec.json.Decoder(FreeText)
 
 
 def read_answer(body: bytes) -> Answer:

@@ -5,7 +5,8 @@ So that an answer is the same streamed and unstreamed, it is not written twice.
 
 from tollbridge.translate.answer_terms import AnswerTerms
 from tollbridge.translate.bridge import Reply
-from tollbridge.translate.chat_answers import ChunkBody, CompletionBody, read_completion
+from tollbridge.translate.chat_answers import read_completion
+from tollbridge.translate.chat_views import ChunkBody, CompletionBody
 from tollbridge.translate.message_collector import MessageCollector
 from tollbridge.translate.stream_to_messages import StreamToMessages
 from tollbridge.wire.chat.chunks import ChunkChoice, ChunkDelta

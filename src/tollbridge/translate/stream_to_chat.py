@@ -1,15 +1,15 @@
 """A Messages stream as a Chat stream (protocol notes A.7, B.5, C.9).
 
-The table `ChatStream.STEPS` says which event may come in which phase; one that is absent is a
+The table `STEPS` says which event may come in which phase; one that is absent is a
 broken protocol. Events and deltas of kinds that are not known are passed over.
 """
 
+# ruff: noqa: SLF001  # the table of the steps stands behind the class whose they are
+
 import enum
 from collections.abc import Callable
-from typing import ClassVar
 
 import msgspec
-from msgspec import Struct
 
 from tollbridge.config import Protocol
 from tollbridge.errors import ErrorCode, GatewayError
@@ -18,6 +18,7 @@ from tollbridge.translate.counting import chat_usage, usage_from_messages
 from tollbridge.translate.dispositions import MESSAGES
 from tollbridge.translate.failures import failure_from_event
 from tollbridge.translate.kept_thinking import KeptThinking
+from tollbridge.translate.messages_views import GrowthEvent
 from tollbridge.translate.paused_turns import PausedTurn
 from tollbridge.translate.relay import Relay
 from tollbridge.translate.response_to_chat import (
@@ -57,21 +58,6 @@ MEMBERS = {"text": "text", "thinking": "thinking", "tool_use": "partial_json"}
 """The member of a delta that each kind of block grows by."""
 
 
-class _Delta(Struct, gc=False):
-    text: str | None = None
-    thinking: str | None = None
-    partial_json: str | None = None
-    signature: str | None = None
-    type: str = ""
-
-
-class _DeltaEvent(Struct, gc=False):
-    """The event that comes a thousand times, with nothing but what is read of it."""
-
-    index: int
-    delta: _Delta
-
-
 class _OpenBlock:
     """A block that has been started."""
 
@@ -95,7 +81,7 @@ class _OpenBlock:
 
 
 _event_decoder = msgspec.json.Decoder(Event)
-_delta_decoder = msgspec.json.Decoder(_DeltaEvent)
+_delta_decoder = msgspec.json.Decoder(GrowthEvent)
 _TAIL = b'},"finish_reason":null}]}\n\n'
 
 
@@ -170,7 +156,7 @@ class ChatStream(Relay):
             if reduced is None:
                 return self._broken("an event that cannot be read")
             return self._take(None, reduced)
-        step = self.STEPS.get((self._phase, event.type))
+        step = STEPS.get((self._phase, event.type))
         if step is not None:
             return step(self, event)
         if event.type == "error":
@@ -185,7 +171,7 @@ class ChatStream(Relay):
         if name not in MESSAGES[kind]:
             self._unknown.note(f"messages {kind}", name)
 
-    def _delta(self, event: _DeltaEvent) -> bytes:
+    def _delta(self, event: GrowthEvent) -> bytes:
         delta = event.delta
         block = self._blocks.get(event.index)
         if block is None:
@@ -348,16 +334,16 @@ class ChatStream(Relay):
     def _broken(self, what: str) -> bytes:
         return self.fail(GatewayError(ErrorCode.UPSTREAM_FAILED, f"The upstream sent {what}."))
 
-    STEPS: ClassVar[dict[tuple[Phase, str], Callable[["ChatStream", Event], bytes]]] = {
-        (Phase.BEFORE, "message_start"): _begin,
-        (Phase.BODY, "content_block_start"): _open,
-        (Phase.BODY, "content_block_stop"): _stop,
-        (Phase.BODY, "message_delta"): _note_stop,
-        (Phase.ENDING, "message_delta"): _note_stop,
-        (Phase.ENDING, "message_stop"): _finish,
-    }
-    """What to do with an event in a phase; a delta in the body goes its own, shorter way."""
 
+STEPS: dict[tuple[Phase, str], Callable[[ChatStream, Event], bytes]] = {
+    (Phase.BEFORE, "message_start"): ChatStream._begin,
+    (Phase.BODY, "content_block_start"): ChatStream._open,
+    (Phase.BODY, "content_block_stop"): ChatStream._stop,
+    (Phase.BODY, "message_delta"): ChatStream._note_stop,
+    (Phase.ENDING, "message_delta"): ChatStream._note_stop,
+    (Phase.ENDING, "message_stop"): ChatStream._finish,
+}
+"""What to do with an event in a phase; a delta in the body goes its own, shorter way."""
 
-ORDERED = frozenset(kind for _, kind in ChatStream.STEPS) | {"content_block_delta"}
+ORDERED = frozenset(kind for _, kind in STEPS) | {"content_block_delta"}
 """Events that have a place; all others may come anywhere."""

@@ -9,7 +9,8 @@ from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.answer_terms import AnswerTerms
 from tollbridge.translate.block_steps import STEPS, Open, Step
 from tollbridge.translate.bridge import Kept
-from tollbridge.translate.chat_answers import ChunkBody, read_chunk, reasoning_text
+from tollbridge.translate.chat_answers import read_chunk, reasoning_text
+from tollbridge.translate.chat_views import ChunkBody
 from tollbridge.translate.counting import usage_from_chat
 from tollbridge.translate.event_writer import EventWriter
 from tollbridge.translate.failures import failure_from_event

@@ -6,22 +6,17 @@ before (protocol notes C.9.1); all other bytes stay.
 """
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from tollbridge.dialect_config import SystemMessages
 from tollbridge.translate.content_to_chat import system_text
 from tollbridge.translate.members import has_member, read_members, write_member
+from tollbridge.translate.messages_views import RoleTurn
 from tollbridge.wire.codec import decode, encode
 from tollbridge.wire.messages.requests import Block
 
-
-class _Turn(Struct):
-    role: str = ""
-    content: Raw = Raw(b'""')
-
-
 _raws = msgspec.json.Decoder(list[Raw])
-_turns = msgspec.json.Decoder(_Turn)
+_turns = msgspec.json.Decoder(RoleTurn)
 _texts = msgspec.json.Decoder(str | list[Block])
 _content = msgspec.json.Decoder(str | list[Raw])
 

@@ -9,11 +9,14 @@ import re
 from collections.abc import Iterable
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from tollbridge.config import Protocol
 from tollbridge.translate.bridge import Identity
+from tollbridge.translate.chat_views import NamedChoices
 from tollbridge.translate.dispositions import CHAT, MESSAGES, Table
+from tollbridge.translate.messages_views import NamedEvent
+from tollbridge.translate.turn_views import Spoken, Turns
 from tollbridge.translate.unknown_names import UnknownNames
 from tollbridge.units import KIB
 from tollbridge.wire.codec import decode
@@ -36,38 +39,13 @@ _DATE = re.compile(r"_\d{8}$")
 _NAMES = {"messages": MESSAGES, "chat": CHAT}
 
 
-class _Holder(Struct):
-    """A turn of a request, or a message."""
-
-    content: Raw = Raw(b"null")
-
-    def blocks(self) -> list[Members]:
-        """The content, where it is a list and not a text."""
-        return _blocks.decode(self.content) if bytes(self.content).startswith(b"[") else []
-
-
-class _Turns(Struct):
-    messages: list[_Holder] = []
-
-
-class _ChatAnswer(Struct):
-    choices: list[Members] | None = None
-
-
-class _Event(Struct):
-    type: str = ""
-    content_block: Members | None = None
-    delta: Members | None = None
-    usage: Members | None = None
-
-
 _members = msgspec.json.Decoder(Members)
 _blocks = msgspec.json.Decoder(list[Members])
-_holders = msgspec.json.Decoder(_Holder)
+_spoken = msgspec.json.Decoder(Spoken)
 _texts = msgspec.json.Decoder(str)
-_turns = msgspec.json.Decoder(_Turns)
-_chat_answers = msgspec.json.Decoder(_ChatAnswer)
-_events = msgspec.json.Decoder(_Event)
+_turns = msgspec.json.Decoder(Turns)
+_chat_answers = msgspec.json.Decoder(NamedChoices)
+_events = msgspec.json.Decoder(NamedEvent)
 _odd = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -98,7 +76,7 @@ def note_inside(protocol: Protocol, body: bytes, identity: Identity, unknown: Un
     types = MESSAGES["content block"] if protocol == "messages" else CHAT["content part"]
     try:
         for turn in _turns.decode(body).messages:
-            for block in turn.blocks():
+            for block in _blocks_of(turn):
                 if _text(block.get("type")) in types:
                     note_names(f"{protocol} {kind}", _NAMES[protocol][kind], block, unknown)
     except _odd:
@@ -144,7 +122,7 @@ def note_messages_answer(body: bytes, unknown: UnknownNames) -> None:
     try:
         names = _members.decode(body)
         note_names("messages answer field", MESSAGES["answer field"], names, unknown)
-        for block in _holders.decode(body).blocks():
+        for block in _blocks_of(_spoken.decode(body)):
             _note_type("answer block", block, unknown)
     except _odd:
         return
@@ -162,6 +140,11 @@ def note_messages_event(data: bytes, unknown: UnknownNames) -> None:
     if event.delta is not None and event.type == "content_block_delta":
         _note_type("delta", event.delta, unknown)
     note_names("messages usage field", MESSAGES["usage field"], event.usage or (), unknown)
+
+
+def _blocks_of(said: Spoken) -> list[Members]:
+    """The content, where it is a list and not a text."""
+    return _blocks.decode(said.content) if bytes(said.content).startswith(b"[") else []
 
 
 def _note_type(kind: str, value: Members, unknown: UnknownNames) -> None:

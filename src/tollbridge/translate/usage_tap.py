@@ -5,8 +5,8 @@ kept here byte for byte, whatever the protocol.
 """
 
 import msgspec
-from msgspec import Raw, Struct
 
+from tollbridge.translate.turn_views import UsageReport
 from tollbridge.units import KIB, RAW_USAGE_CHARS_MAX
 
 LINE_BYTES_MAX = 64 * KIB
@@ -16,19 +16,7 @@ MEMBER = b'"usage"'
 """Cannot stand inside a JSON string, where its quotes would be escaped."""
 
 
-class _Holder(Struct):
-    usage: Raw = Raw(b"null")
-
-
-class _Report(Struct):
-    """Where the two protocols put it: at the top, in the started message, in a choice."""
-
-    usage: Raw = Raw(b"null")
-    message: _Holder | None = None
-    choices: list[_Holder] | None = None
-
-
-_decoder = msgspec.json.Decoder(_Report)
+_decoder = msgspec.json.Decoder(UsageReport)
 
 
 class UsageTap:

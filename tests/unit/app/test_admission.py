@@ -12,6 +12,7 @@ from tollbridge.app.admission import (
     ledger_away,
     refused,
 )
+from tollbridge.app.directory import Directory
 from tollbridge.app.ports import KeyRecord
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.ledger.model import UNLIMITED, Limits, Refusal
@@ -54,31 +55,32 @@ def test_key_error(found, env_id, code):
     assert (error.code if error else None) is code
 
 
-class Directory:
-    """Has read these records, one after the other; only the last is current."""
+class Store:
+    """Has these records of one key, one after the other; only the last is current."""
 
     def __init__(self, *records):
         self.records = list(records)
 
-    async def find(self, key_hash):
-        return self.records[0]
+    async def find_key(self, key_hash):
+        return self.records.pop(0) if self.records[1:] else self.records[0]
 
-    async def is_current(self, key_hash, found):
-        if len(self.records) == 1:
-            return True
-        self.records.pop(0)
-        return False
+    async def generation(self, env_id):
+        return self.records[-1].generation
+
+
+def identified(*records):
+    return asyncio.run(identify(Directory(Store(*records)), b"", None, 100))
 
 
 def test_a_refusal_from_memory_is_confirmed_first():
     good = record(generation=4)
-    found = asyncio.run(identify(Directory(record(revoked_at=1), good), b"", None, 100))
+    found = identified(record(revoked_at=1), good)
     assert found is good
 
 
 def test_a_confirmed_refusal():
     with pytest.raises(GatewayError) as raised:
-        asyncio.run(identify(Directory(record(expires_at=5), record(revoked_at=1)), b"", None, 100))
+        identified(record(expires_at=5), record(revoked_at=1, generation=4))
     assert raised.value.code is ErrorCode.KEY_REVOKED
 
 

@@ -3,11 +3,18 @@
 import asyncio
 
 import pytest
-from tests.fakes.exchange_parts import HANG, RecordingClient, ScriptedReply
+from tests.fakes.exchange_parts import (
+    HANG,
+    MemorySpool,
+    RecordingClient,
+    RecordingObserver,
+    ScriptedReply,
+)
 
 from tollbridge.app import relay as module
 from tollbridge.app.answer_head import STREAM_HEAD
 from tollbridge.app.ports import UpstreamError, UpstreamTimeoutError
+from tollbridge.app.pulse import Pulse
 from tollbridge.app.relay import (
     HEARTBEATS,
     Relay,
@@ -17,6 +24,7 @@ from tollbridge.app.relay import (
     read_error,
     read_whole,
 )
+from tollbridge.app.settlement import Settler
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.units import ERROR_BODY_BYTES_MAX, Millis
 from tollbridge.wire.sse import SSEDecoder
@@ -24,12 +32,13 @@ from tollbridge.wire.sse import SSEDecoder
 BROKEN = GatewayError(ErrorCode.UPSTREAM_OVERLOADED, "The model's server is overloaded.")
 
 
-class Pulse:
-    tick = 3
-
-    @staticmethod
-    def clock() -> Millis:
-        return Millis(70)
+def pulse() -> Pulse:
+    """One that never ticks, and so asks no store for anything."""
+    observer = RecordingObserver()
+    settler = Settler(None, observer, MemorySpool())
+    made = Pulse(None, settler, observer, "worker-1", lambda: Millis(70))
+    made.tick = 3
+    return made
 
 
 class Stream:
@@ -53,7 +62,7 @@ class Stream:
 
 
 def relay(client, protocol="messages"):
-    return Relay(client, Pulse(), protocol, "req_1", lambda: [("x-test", "1")])
+    return Relay(client, pulse(), protocol, "req_1", lambda: [("x-test", "1")])
 
 
 def streamed(*steps):

@@ -6,10 +6,6 @@ from msgspec.structs import replace
 
 from tollbridge.ledger import machine
 from tollbridge.ledger.machine import (
-    Budget,
-    Ending,
-    HoldPlan,
-    Transfer,
     correct,
     draw_order,
     expire,
@@ -17,7 +13,17 @@ from tollbridge.ledger.machine import (
     place_hold,
     settle,
 )
-from tollbridge.ledger.model import Leg, Need, Pack, Refusal, TransferKind
+from tollbridge.ledger.model import (
+    Budget,
+    Ending,
+    HoldPlan,
+    Leg,
+    Need,
+    Pack,
+    Refusal,
+    Transfer,
+    TransferKind,
+)
 
 
 def settled(legs: list[Leg], packs: Iterable[Pack], *rest: object) -> Ending:

@@ -6,10 +6,22 @@ import pytest
 
 from tollbridge.app.ports import StoreUnavailableError
 from tollbridge.storage import group_commit
-from tollbridge.storage.batch import Batch
 from tollbridge.storage.group_commit import COMMANDS_MAX, GroupCommit
 from tollbridge.storage.sqlite import connect
-from tollbridge.storage.sqlite_session import SqliteSession
+
+
+class NotesBatch:
+    """Writes its rows at the end."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.rows: list[tuple[int]] = []
+
+    def flush(self) -> None:
+        self.connection.executemany("INSERT INTO notes VALUES (?)", self.rows)
+
+    def committed(self) -> None:
+        """Nobody is told."""
 
 
 class Notes:
@@ -21,9 +33,9 @@ class Notes:
         self.batches = 0
         self.group = GroupCommit(self.connection, self.start)
 
-    def start(self, _: bool) -> Batch:
+    def start(self, _: bool) -> NotesBatch:
         self.batches += 1
-        return NotesBatch(SqliteSession(self.connection), {})
+        return NotesBatch(self.connection)
 
     def add(self, number: int, **options: bool) -> asyncio.Future[int]:
         def command(batch: NotesBatch) -> int:
@@ -36,15 +48,6 @@ class Notes:
 
     def numbers(self) -> list[int]:
         return [n for (n,) in self.connection.execute("SELECT n FROM notes ORDER BY n")]
-
-
-class NotesBatch(Batch):
-    def __init__(self, *arguments: object) -> None:
-        super().__init__(*arguments)
-        self.rows = []
-
-    def flush(self) -> None:
-        self.session.connection.executemany("INSERT INTO notes VALUES (?)", self.rows)
 
 
 @pytest.fixture
@@ -105,8 +108,8 @@ def test_a_refused_write_does_not_fail_its_neighbours(
 
 
 def test_a_command_may_have_a_transaction_of_its_own(notes: Notes) -> None:
-    def half(batch: Batch) -> None:
-        batch.session.connection.execute("INSERT INTO notes VALUES (99)")
+    def half(batch: NotesBatch) -> None:
+        batch.connection.execute("INSERT INTO notes VALUES (99)")
         raise LookupError("after the write")
 
     async def scenario() -> list:

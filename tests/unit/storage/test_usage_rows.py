@@ -1,7 +1,6 @@
 from tests.contract.samples import settlement
 
-from tollbridge.ledger.machine import Transfer
-from tollbridge.ledger.model import TransferKind
+from tollbridge.ledger.model import Transfer, TransferKind
 from tollbridge.storage.usage_rows import USAGE_COLUMNS, first_leg, usage_row
 from tollbridge.units import MicroCredits, Millis, PackId
 

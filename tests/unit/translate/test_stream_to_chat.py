@@ -10,7 +10,7 @@ from tests.unit.translate.messages_stream import START, block, end, text, thinki
 
 from tollbridge.errors import ErrorCode
 from tollbridge.translate.bridge import Ask, Identity
-from tollbridge.translate.stream_to_chat import ORDERED, ChatStream, Phase
+from tollbridge.translate.stream_to_chat import ORDERED, STEPS, ChatStream, Phase
 from tollbridge.translate.tools_to_messages import ToolPlan
 from tollbridge.wire.sse import SSEDecoder
 
@@ -291,7 +291,7 @@ def test_every_cell_of_the_table(phase: Phase, kind: str) -> None:
     state = stream()
     state.feed(wire(*PREFIX[phase]))
     state.feed(wire(SAMPLES[kind]))
-    allowed = (phase, kind) in ChatStream.STEPS or (phase, kind) == (
+    allowed = (phase, kind) in STEPS or (phase, kind) == (
         Phase.BODY,
         "content_block_delta",
     )
