@@ -22,7 +22,7 @@ class Relay:
 
     __slots__ = (
         "_ask", "_chars", "_decoder", "_frames", "_identity", "_said", "_utf8", "failure",
-        "finished", "kept", "stopped_early", "usage",
+        "finished", "kept", "only_text", "stopped_early", "usage",
     )  # fmt: skip
 
     def __init__(self, ask: Ask, identity: Identity) -> None:
@@ -39,6 +39,7 @@ class Relay:
         self.finished = False
         self.stopped_early = False
         self.kept: Kept | None = None
+        self.only_text = False
 
     @property
     def counted_output(self) -> int:
@@ -49,12 +50,14 @@ class Relay:
         """Take upstream bytes as they arrive, give the client's for each event they complete."""
         sent: list[bytes] = []
         at = 0
+        self.only_text = True
         while at < len(data) and not (self.finished or self.failure):
             taken = self._take_texts(data, at)
             if taken is not None:
                 sent.append(taken.sent)
                 at = taken.end
                 continue
+            self.only_text = False
             start, at = at, stride(data, at)
             try:
                 blocks = self._decoder.blocks(data[start:at])

@@ -44,6 +44,7 @@ class StreamToMessages:
         self.finished = False
         self.stopped_early = False
         self.kept: Kept | None = None
+        self.only_text = False
         self._answer = answer
         self._sse = SSEDecoder()
         self._frames = TextFrames()
@@ -72,12 +73,14 @@ class StreamToMessages:
     def feed(self, data: bytes) -> bytes:
         """Take upstream bytes, give events; `message_start` comes with the first event."""
         at = 0
+        self.only_text = True
         try:
             while at < len(data) and not self._ended:
                 taken = self._take_texts(data, at)
                 if taken is not None:
                     at = taken.end
                     continue
+                self.only_text = False
                 start, at = at, stride(data, at)
                 blocks = self._sse.blocks(data[start:at])
                 self._take(blocks)

@@ -108,7 +108,7 @@ class TextFrames:
             sent = data[at:end]
         else:
             before, after = self._client
-            sent = b"%b%b%b" % (before, self._client_between.join(texts), after)
+            sent = b"".join((before, self._client_between.join(texts), after))
         return Taken(sent, text, end)
 
     def _texts(self, data: bytes) -> tuple[list[bytes], str]:
