@@ -14,6 +14,7 @@ from tollbridge.translate.pairs import open_bridge
 from tollbridge.translate.paused_turns import PausedTurn
 from tollbridge.translate.stream_to_chat import ChatStream
 from tollbridge.translate.tools_to_messages import ToolPlan
+from tollbridge.translate.usage_tap import UsageTap
 
 IDENTITY = Identity("req_1", "abc", 1_800_000_000, b"key")
 PLAIN = st.text(st.sampled_from("abc de,.工é"), min_size=1, max_size=6)
@@ -121,7 +122,40 @@ def test_a_long_answer_is_taken_by_its_bytes(client: str, upstream: str):
     stream = open_stream(client, upstream)
     chars = 0
     for event in events(upstream_bytes(upstream, words)):
-        found = stream._frames.take(event) if stream._frames.ready else None
+        found = stream._frames.take(event, 0) if stream._frames.ready else None
         chars += 0 if found is None else len(found.text)
         stream.feed(event)
     assert chars > 0.9 * sum(map(len, words))
+
+
+@pytest.mark.parametrize("client", ["messages", "chat"])
+@pytest.mark.parametrize("upstream", ["messages", "chat"])
+@given(texts=TEXTS, cuts=st.lists(st.integers(0, 10_000), max_size=12))
+def test_what_is_only_text_reports_no_usage(
+    client: str, upstream: str, texts: list[str], cuts: list[int]
+):
+    """A tap that sees the other reads alone keeps what one keeps that sees them all."""
+    data = upstream_bytes(upstream, [*texts, "a", "b", "c"])
+    data = data.replace(b'"finish_reason": null', b'"finish_reason": null, "usage": null')
+    data = data.replace(b'"finish_reason": "stop"', b'"usage": {"completion_tokens": 5}')
+    seen, all_seen = UsageTap(), UsageTap()
+    stream = open_stream(client, upstream)
+    edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+    for a, b in itertools.pairwise(edges):
+        stream.feed(data[a:b])
+        all_seen.feed(data[a:b])
+        if not stream.only_text:
+            seen.feed(data[a:b])
+    assert seen.text() == all_seen.text() != ""
+
+
+def test_a_word_on_its_own_is_only_text():
+    data = upstream_bytes("chat", ["one", "two", "three", "four"])
+    events = [event + b"\n\n" for event in data.split(b"\n\n")[:-1]]
+    stream = open_stream("messages", "chat")
+    known = []
+    for event in events:
+        stream.feed(event)
+        known.append(stream.only_text)
+    # The first of four words opens a block; two teach what stands around them.
+    assert known == [False, False, False, False, True, False, False]

@@ -81,9 +81,9 @@ class Relay:
         client = self._client
 
         def take(data: bytes) -> bool:
-            if tap is not None:
-                tap.feed(data)
             out = stream.feed(data)
+            if tap is not None and not stream.only_text:
+                tap.feed(data)
             if self.delivered and stream.failure is None:
                 if out:
                     client.write(out)

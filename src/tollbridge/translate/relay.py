@@ -9,9 +9,9 @@ from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.bridge import Ask, Identity, Kept
 from tollbridge.translate.counting import count_text
 from tollbridge.translate.failures import stream_error
-from tollbridge.translate.text_frames import MANY, MANY_MAX, Taken, TextFrames
+from tollbridge.translate.text_frames import Taken, TextFrames, stride
 from tollbridge.usage import TokenUsage
-from tollbridge.wire.sse import BOUNDARY, SSEDecoder
+from tollbridge.wire.sse import SSEDecoder
 
 
 class Relay:
@@ -22,7 +22,7 @@ class Relay:
 
     __slots__ = (
         "_ask", "_chars", "_decoder", "_frames", "_identity", "_said", "_utf8", "failure",
-        "finished", "kept", "stopped_early", "usage",
+        "finished", "kept", "only_text", "stopped_early", "usage",
     )  # fmt: skip
 
     def __init__(self, ask: Ask, identity: Identity) -> None:
@@ -39,6 +39,7 @@ class Relay:
         self.finished = False
         self.stopped_early = False
         self.kept: Kept | None = None
+        self.only_text = False
 
     @property
     def counted_output(self) -> int:
@@ -47,22 +48,28 @@ class Relay:
 
     def feed(self, data: bytes) -> bytes:
         """Take upstream bytes as they arrive, give the client's for each event they complete."""
-        if self._frames.ready and not self._decoder.holds:
-            taken = self._take_texts(data)
+        sent: list[bytes] = []
+        at = 0
+        self.only_text = True
+        while at < len(data) and not (self.finished or self.failure):
+            taken = self._take_texts(data, at)
             if taken is not None:
-                return taken.sent + self._feed(taken.rest) if taken.rest else taken.sent
-        return self._feed(data)
-
-    def _feed(self, data: bytes) -> bytes:
-        try:
-            blocks = self._decoder.blocks(data)
-        except GatewayError as error:
-            return self.fail(error)
-        return self._relay(blocks)
+                sent.append(taken.sent)
+                at = taken.end
+                continue
+            self.only_text = False
+            start, at = at, stride(data, at)
+            try:
+                blocks = self._decoder.blocks(data[start:at])
+            except GatewayError as error:
+                sent.append(self.fail(error))
+            else:
+                sent += self._relay(blocks)
+        return b"".join(sent)
 
     def close(self) -> bytes:
         """The upstream's bytes have ended. Unless its terminal event was seen, that is an error."""
-        sent = self._relay(self._decoder.last_block())
+        sent = b"".join(self._relay(self._decoder.last_block()))
         if self.finished or self.failure:
             return sent
         rest = self._end()
@@ -82,19 +89,13 @@ class Relay:
         self._frames.forget()
         return stream_error(self.client, error, self._identity.request_id)
 
-    def _relay(self, blocks: list[bytes]) -> bytes:
+    def _relay(self, blocks: list[bytes]) -> list[bytes]:
         sent: list[bytes] = []
-        at, in_bulk = 0, True
-        while at < len(blocks) and not (self.finished or self.failure):
-            sent.append(self._teach(blocks[at]))
-            at += 1
-            if in_bulk and self._frames.ready and len(blocks) - at >= MANY:
-                taken = self._take_texts(BOUNDARY.join(blocks[at : at + MANY_MAX]) + BOUNDARY)
-                in_bulk = taken is not None and taken.events >= MANY
-                if taken is not None:
-                    sent.append(taken.sent)
-                    at += taken.events
-        return b"".join(sent)
+        for block in blocks:
+            if self.finished or self.failure:
+                break
+            sent.append(self._teach(block))
+        return sent
 
     def _teach(self, block: bytes) -> bytes:
         """What one event becomes, which the frames may learn from."""
@@ -113,16 +114,20 @@ class Relay:
         """An event begins, and nothing of it has been counted."""
         self._said = None
 
-    def _take_texts(self, data: bytes) -> Taken | None:
-        """The texts that `data` begins with, counted."""
-        taken = self._frames.take(data)
+    def _take_texts(self, data: bytes, at: int) -> Taken | None:
+        """The texts that stand in `data` from `at` on, counted."""
+        if not self._frames.ready or self._decoder.holds:
+            return None
+        taken = self._frames.take(data, at)
         if taken is not None:
-            self._chars += len(taken.text)
-            self._utf8 += taken.utf8
+            self._add(taken.text)
         return taken
 
     def _count(self, text: str) -> None:
         self._said = text if self._said is None else ""
+        self._add(text)
+
+    def _add(self, text: str) -> None:
         size = len(text)
         self._chars += size
         self._utf8 += size if text.isascii() else len(text.encode())

@@ -197,8 +197,8 @@ class ChatStream(Relay):
             return self._chunk(block.prefix[len(self._head) :] + encode(text) + block.suffix)
         return block.prefix + encode(text) + block.suffix
 
-    def _take_texts(self, data: bytes) -> Taken | None:
-        taken = super()._take_texts(data)
+    def _take_texts(self, data: bytes, at: int) -> Taken | None:
+        taken = super()._take_texts(data, at)
         if taken is not None and self._growing is not None and self._growing.kept is not None:
             self._growing.kept.append(taken.text)
         return taken

@@ -20,14 +20,14 @@ from tollbridge.translate.open_calls import OpenCall, OpenCalls
 from tollbridge.translate.signatures import client_tool_id, sign_thinking
 from tollbridge.translate.stop_matcher import StopMatcher
 from tollbridge.translate.stops import finish_word, stop_reason
-from tollbridge.translate.text_frames import MANY, MANY_MAX, Taken, TextFrames
+from tollbridge.translate.text_frames import Taken, TextFrames, stride
 from tollbridge.translate.think_tags import ThinkTags
 from tollbridge.usage import TokenUsage
 from tollbridge.wire.chat.chunks import ChunkChoice, ChunkDelta
 from tollbridge.wire.chat.requests import ReasoningDetail, ToolCall
 from tollbridge.wire.chat.responses import ChatUsage, FinishReason
 from tollbridge.wire.codec import encode
-from tollbridge.wire.sse import BOUNDARY, DONE, SSEDecoder, parse_block
+from tollbridge.wire.sse import DONE, SSEDecoder, parse_block
 
 _TEXT_BLOCK = b'{"type":"text","text":""}'
 _TEXT_DELTA = b'"delta":{"type":"text_delta","text":'
@@ -45,6 +45,7 @@ class StreamToMessages:
         self.finished = False
         self.stopped_early = False
         self.kept: Kept | None = None
+        self.only_text = False
         self._answer = answer
         self._sse = SSEDecoder()
         self._frames = TextFrames()
@@ -72,21 +73,22 @@ class StreamToMessages:
 
     def feed(self, data: bytes) -> bytes:
         """Take upstream bytes, give events; `message_start` comes with the first event."""
-        if self._ended:
-            return b""
-        if self._frames.ready and not self._sse.holds:
-            taken = self._take_texts(data)
-            if taken is not None:
-                data = taken.rest
-                if not data:
-                    return self._writer.drain()
+        at = 0
+        self.only_text = True
         try:
-            blocks = self._sse.blocks(data)
-            self._take(blocks)
+            while at < len(data) and not self._ended:
+                taken = self._take_texts(data, at)
+                if taken is not None:
+                    at = taken.end
+                    continue
+                self.only_text = False
+                start, at = at, stride(data, at)
+                blocks = self._sse.blocks(data[start:at])
+                self._take(blocks)
+                if blocks and not self._writer.begun:
+                    self._begin()
         except GatewayError as error:
             return self.fail(error)
-        if blocks and not self._writer.begun:
-            self._begin()
         return self._writer.drain()
 
     def close(self) -> bytes:
@@ -135,14 +137,10 @@ class StreamToMessages:
                     self._take_usage(choice.usage)
 
     def _take(self, blocks: list[bytes]) -> None:
-        at, in_bulk = 0, True
-        while at < len(blocks) and not self._ended:
-            self._teach(blocks[at])
-            at += 1
-            if in_bulk and self._frames.ready and len(blocks) - at >= MANY:
-                taken = self._take_texts(BOUNDARY.join(blocks[at : at + MANY_MAX]) + BOUNDARY)
-                in_bulk = taken is not None and taken.events >= MANY
-                at += 0 if taken is None else taken.events
+        for block in blocks:
+            if self._ended:
+                break
+            self._teach(block)
 
     def _teach(self, block: bytes) -> None:
         """Take an event, and let the frames learn from it if it adds to a text and no more."""
@@ -154,9 +152,11 @@ class StreamToMessages:
         else:
             self._frames.forget()
 
-    def _take_texts(self, data: bytes) -> Taken | None:
-        """Write what becomes of the texts that `data` begins with."""
-        taken = self._frames.take(data)
+    def _take_texts(self, data: bytes, at: int) -> Taken | None:
+        """Write what becomes of the texts that stand in `data` from `at` on."""
+        if not self._frames.ready or self._sse.holds:
+            return None
+        taken = self._frames.take(data, at)
         if taken is not None:
             self._writer.write_taken(taken)
             live = self._calls.live

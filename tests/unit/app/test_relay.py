@@ -1,6 +1,7 @@
 """The client's side of an answer: one head, whole events, one end."""
 
 import asyncio
+from unittest import mock
 
 import pytest
 from tests.fakes.exchange_parts import (
@@ -26,6 +27,7 @@ from tollbridge.app.relay import (
 )
 from tollbridge.app.settlement import Settler
 from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.translate.usage_tap import UsageTap
 from tollbridge.units import ERROR_BODY_BYTES_MAX, Millis
 from tollbridge.wire.sse import SSEDecoder
 
@@ -47,9 +49,11 @@ class Stream:
     def __init__(self) -> None:
         self.failure: GatewayError | None = None
         self.finished = False
+        self.only_text = False
 
     def feed(self, data: bytes) -> bytes:
         self.finished = data == b"STOP"
+        self.only_text = data == b"TEXT"
         if data == b"FAIL":
             self.failure = BROKEN
         return b"" if data == b"HALF" else data
@@ -89,6 +93,17 @@ def test_one_write_per_read():
         False,
         3,
     )
+
+
+def test_what_is_only_text_is_not_searched_for_usage():
+    client, tap = RecordingClient(), UsageTap()
+    told = b'data: {"usage":{"output_tokens":7}}\n'
+    with mock.patch.object(UsageTap, "feed", autospec=True, side_effect=UsageTap.feed) as feed:
+        steps = [told, b"TEXT", b"STOP"]
+        asyncio.run(relay(client).stream(ScriptedReply(steps), Stream(), tap))
+    assert client.parts == steps
+    assert [call.args[1] for call in feed.call_args_list] == [told, b"STOP"]
+    assert tap.text() == '{"output_tokens":7}'
 
 
 @pytest.mark.parametrize(
