@@ -12,8 +12,10 @@ from msgspec import Raw, Struct
 
 from tollbridge.translate.members import write_member
 from tollbridge.translate.signatures import SIGNATURE_PREFIX, is_own_signature
+from tollbridge.translate.substring import contains
 from tollbridge.wire.codec import decode, encode
 
+_WORD = b'"signature"'
 _SUSPECT = re.compile(rb'"signature"\s*:\s*"(?:"|%b)' % re.escape(SIGNATURE_PREFIX.encode()))
 
 
@@ -29,7 +31,7 @@ _block_decoder = msgspec.json.Decoder(_Block)
 
 def has_foreign_thinking(body: bytes) -> bool:
     """Whether a body may hold such blocks; a scan that costs next to nothing."""
-    return _SUSPECT.search(body) is not None
+    return contains(body, _WORD) and _SUSPECT.search(body) is not None
 
 
 def drop_foreign_thinking(members: dict[str, Raw]) -> None:
