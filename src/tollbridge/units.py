@@ -41,9 +41,13 @@ DESCRIPTORS_RESERVED = 64
 """File descriptors of a worker that are for its database, logs and sockets of its own. Half of the
 others are for clients: each exchange may need another one for its upstream."""
 
+BACKLOG = 4_096
+"""Connections that the kernel keeps until a worker takes them."""
 HEAD_BYTES_MAX = 64 * KIB
 """The request line and the headers of a client's request."""
 HEADERS_MAX = 128
+PIPELINED_MAX = 64
+"""Requests that may wait behind the one being served; browsers and SDKs send none ahead."""
 HEAD_S = 10.0
 """A client that takes longer to send a head is told so and dropped."""
 BODY_GRACE_S = 30.0
@@ -55,6 +59,23 @@ STALLED_S = 120.0
 """A client that takes nothing of its answer for so long is dropped."""
 DISCARD_S = 10.0
 """How long the rest of a refused body is still read and thrown away."""
+
+HEADER_CHARS_MAX = 2_048
+"""Some of an answer's headers name members of the client's request; clients refuse heads of a few
+kilobytes."""
+
+IDLE_KEEP_S = 30.0
+"""How long an unused connection to an upstream is kept: below the 60 s and more after which servers
+and the boxes in between drop one without a word."""
+REUSE_S = 300.0
+"""How long one takes new requests: a name that leads elsewhere meanwhile is found."""
+OVERHEAD_BYTES_MAX = 64 * KIB
+"""Bytes in a row of an upstream's answer that are not body: the head with its interim responses,
+chunk extensions, trailers. It is looked at after each read from the socket, which may overshoot it
+once."""
+BUFFER_BYTES_HIGH = 256 * KIB
+"""Unread body of an upstream above which reading stops; one read of the socket (256 KiB) may come
+on top. It starts again when the reader has taken what is there."""
 
 EVENT_BYTES_MAX = 8 * MIB
 """One server-sent event of an upstream; a longer one is a protocol error, not a memory error."""

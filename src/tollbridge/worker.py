@@ -12,7 +12,7 @@ from tollbridge.config import Config
 from tollbridge.renewal import keep_prices, renew
 from tollbridge.server.application import Application
 from tollbridge.server.connection import Connection
-from tollbridge.server.process import raise_descriptors, resident_bytes
+from tollbridge.server.process import keep_freed_memory, raise_descriptors, resident_bytes
 from tollbridge.server.site import Site
 from tollbridge.server.supervisor import Post
 from tollbridge.units import DESCRIPTORS_RESERVED, MIB
@@ -68,6 +68,7 @@ class Worker:
         await keep_prices(self._gateway)
         await self._gateway.pulse.start()
         await self._site.listen(post.listening, lambda: Connection(self._site))
+        keep_freed_memory()
         gc.set_threshold(*GC_THRESHOLDS)
         gc.collect()
         gc.freeze()  # what lives as long as the process need not be looked at again

@@ -16,8 +16,8 @@ from tests.fakes.exchange_parts import HANG, Step
 from tests.fakes.wire_client import AnswerStream
 from tests.fakes.world import KEY
 
-from tollbridge.server.connection import CONTINUE, PIPELINED_MAX
-from tollbridge.units import HEAD_BYTES_MAX, MIB
+from tollbridge.server.connection import CONTINUE
+from tollbridge.units import HEAD_BYTES_MAX, MIB, PIPELINED_MAX
 
 # Requests that are right, in unusual pieces.
 

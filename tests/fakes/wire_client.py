@@ -94,7 +94,7 @@ class AnswerStream:
 class MemoryTransport(asyncio.Transport):
     """A server's end of a connection. `unsent` is what a client that reads nothing leaves."""
 
-    def __init__(self, protocol: asyncio.Protocol, answers: AnswerStream) -> None:
+    def __init__(self, protocol: asyncio.BaseProtocol, answers: AnswerStream) -> None:
         super().__init__()
         self.answers = answers
         self.calls: list[str] = []
@@ -102,7 +102,25 @@ class MemoryTransport(asyncio.Transport):
         self.heard = asyncio.Event()
         """Set when something has come from the server, or its end."""
         self.closed = False
-        self._protocol = protocol
+        self.protocol = protocol
+
+    def receive(self, data: bytes) -> None:
+        """What the client has sent, given to whoever has the transport as a loop does it."""
+        while data:
+            protocol, count = self.protocol, len(data)
+            if isinstance(protocol, asyncio.BufferedProtocol):
+                room = protocol.get_buffer(count)
+                count = min(count, len(room))
+                assert count, "no room in the buffer"
+                memoryview(room)[:count] = data[:count]
+                protocol.buffer_updated(count)
+            else:
+                assert isinstance(protocol, asyncio.Protocol)
+                protocol.data_received(data)
+            data = data[count:]
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.protocol = protocol
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         assert not self.closed
@@ -140,7 +158,7 @@ class MemoryTransport(asyncio.Transport):
         if not self.closed:
             self.closed = True
             self.heard.set()
-            asyncio.get_running_loop().call_soon(self._protocol.connection_lost, None)
+            asyncio.get_running_loop().call_soon(self.protocol.connection_lost, None)
 
 
 class WireClient:
@@ -164,7 +182,7 @@ class WireClient:
     def send(self, data: bytes) -> None:
         """Bytes of a request."""
         if not self.transport.closed:
-            self.connection.data_received(data)
+            self.transport.receive(data)
 
     def leave(self) -> None:
         """Break the connection."""

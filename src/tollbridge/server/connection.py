@@ -21,15 +21,15 @@ from tollbridge.server.head import (
     malformed,
     name_in_lower_case,
     path_of,
+    without_upgrade,
 )
 from tollbridge.server.inbound import ClientGoneError, Request, body_too_slow
+from tollbridge.server.long_body import give_place
 from tollbridge.server.outbound import Answer
 from tollbridge.server.site import Site
-from tollbridge.units import BODY_BYTES_PER_S_MIN, HEAD_BYTES_MAX, HEADERS_MAX
+from tollbridge.units import BODY_BYTES_PER_S_MIN, HEAD_BYTES_MAX, HEADERS_MAX, PIPELINED_MAX
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-PIPELINED_MAX = 64
-"""Requests that may wait behind the one being served; browsers and SDKs send none ahead."""
 
 
 class Connection(asyncio.Protocol):
@@ -95,7 +95,7 @@ class Connection(asyncio.Protocol):
             # We go on in HTTP/1.1, as a server may (RFC 9110 section 7.8).
             rest = data[upgrade.args[0] :]
             if "upgrade" in self._headers:
-                rest = self._not_upgrading(parser.get_method()) + rest
+                rest = without_upgrade(parser.get_method(), self._url, self._headers) + rest
             if rest:
                 self.data_received(rest)
         except httptools.HttpParserError as error:
@@ -104,6 +104,10 @@ class Connection(asyncio.Protocol):
         else:
             if self._unframed > HEAD_BYTES_MAX:
                 self._refuse(head_too_large())
+            elif self._receiving and self._incoming and not self._incoming.closing:
+                # Behind a last request nothing may come: its parser has to see to that.
+                assert self._transport is not None
+                give_place(self._receiving, self, self._transport, self._placed)
 
     def eof_received(self) -> None:
         """Called by the loop. A client that has stopped sending is not waited for: the loop closes
@@ -192,12 +196,7 @@ class Connection(asyncio.Protocol):
         self._incoming = answer
         self._headers = NOWHERE
         self._unframed = 0
-        if self._answer is None:
-            self._serve(request, answer)
-        else:
-            self._waiting.append((request, answer))
-            if self._transport is not None:
-                self._transport.pause_reading()
+        self._serve(request, answer)
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body. Each pays for a little more time."""
@@ -205,6 +204,15 @@ class Connection(asyncio.Protocol):
         self._unframed = 0
         self._receiving.feed(body)
         self.deadline += len(body) / BODY_BYTES_PER_S_MIN
+
+    def _placed(self, size: int, whole: bool) -> None:
+        """The same of a long body that does not come this way."""
+        if whole:
+            self._parser = httptools.HttpRequestParser(self)  # the old one waits for this body
+        if not self._deaf:
+            self.deadline += size / BODY_BYTES_PER_S_MIN
+            if whole:
+                self.on_message_complete()
 
     def on_message_complete(self) -> None:
         """The request is whole."""
@@ -284,6 +292,12 @@ class Connection(asyncio.Protocol):
     # What a connection is at.
 
     def _serve(self, request: Request, answer: Answer) -> None:
+        """At once, or in its turn."""
+        if self._answer is not None:
+            self._waiting.append((request, answer))
+            if self._transport is not None:
+                self._transport.pause_reading()
+            return
         self._answer = answer
         self._await_next()
         self._task = self._loop.create_task(self._run(request, answer))
@@ -354,16 +368,9 @@ class Connection(asyncio.Protocol):
             transport.write_eof()
             transport.resume_reading()
 
-    def _not_upgrading(self, method: bytes) -> bytes:
-        """The head that has just been read, to be read again without the header `upgrade`."""
-        del self._headers["upgrade"]
-        lines = "".join(f"{name}: {value}\r\n" for name, value in self._headers.items())
-        start = method + b" " + self._url + b" HTTP/1.1\r\n"
-        return start + lines.encode("latin-1") + b"\r\n"
-
     def _closes(self) -> bool:
-        assert self._parser is not None
-        return self._site.draining or not self._parser.should_keep_alive()
+        parser = self._parser
+        return self._site.draining or parser is None or not parser.should_keep_alive()
 
     def _invite(self) -> None:
         """The client waits to be asked for its body (RFC 9110 section 10.1.1)."""
@@ -379,9 +386,7 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, error: GatewayError) -> None:
         """This is no request that can be served: say so, and close."""
-        self._deaf = True
-        transport, receiving = self._transport, self._receiving
-        assert transport is not None
+        self._deaf, receiving = True, self._receiving
         if receiving is not None and self._answer is None:
             self._hang_up(whole=False)  # it has its answer already
         elif receiving is not None:
@@ -389,12 +394,7 @@ class Connection(asyncio.Protocol):
             self._incoming.close_after()
             receiving.fail(error)
         else:
-            head = self._headers
-            request = Request("", path_of(self._url, dict(head)), head, 0, refusal=error)
+            path = path_of(self._url, dict(self._headers))
+            request = Request("", path, self._headers, 0, refusal=error)
             request.end()
-            answer = Answer(self, closing=True)
-            if self._answer is None:
-                self._serve(request, answer)
-            else:
-                self._waiting.append((request, answer))
-                transport.pause_reading()
+            self._serve(request, Answer(self, closing=True))

@@ -62,6 +62,13 @@ def head_size(url: bytes, headers: dict[str, str]) -> int:
     return len(url) + sum(len(name) + len(value) for name, value in headers.items())
 
 
+def without_upgrade(method: bytes, url: bytes, headers: dict[str, str]) -> bytes:
+    """A head that has been read, to be read again as if it did not have the header `upgrade`."""
+    kept = {name: value for name, value in headers.items() if name != "upgrade"}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in kept.items())
+    return method + b" " + url + b" HTTP/1.1\r\n" + lines.encode("latin-1") + b"\r\n"
+
+
 def malformed(why: str) -> GatewayError:
     """This cannot be served, whoever sent it."""
     return GatewayError(ErrorCode.REQUEST_MALFORMED, f"This is not a request in HTTP/1.1: {why}.")

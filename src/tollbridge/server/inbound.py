@@ -2,8 +2,15 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from io import BytesIO
 
 from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.units import KIB, MIB
+
+PLACED_BYTES_MIN = 16 * KIB
+"""Less than this is not worth a place of its own."""
+PLACED_BYTES_MAX = 4 * MIB
+"""A body that is announced to be longer gets memory as it comes, not beforehand."""
 
 
 class ClientGoneError(Exception):
@@ -31,6 +38,7 @@ class Request:
         "_failure",
         "_on_wanted",
         "_parts",
+        "_place",
         "_size",
         "_waiter",
         "ended",
@@ -59,6 +67,8 @@ class Request:
         self._bytes_max = bytes_max
         self._on_wanted = on_wanted
         self._parts: list[bytes] = []
+        self._place: BytesIO | None = None
+        """Of the whole body, if it is read to where it stays."""
         self._size = 0
         self._dropped = False
         self._failure: Exception | None = None
@@ -83,6 +93,8 @@ class Request:
             if self._failure is not None:
                 raise self._failure
             if self.ended:
+                if self._place is not None:
+                    return self._place.getvalue()  # no copy, once nobody writes to it
                 parts = self._parts
                 return parts[0] if len(parts) == 1 else b"".join(parts)
             await self._arrival()
@@ -114,10 +126,25 @@ class Request:
         else:
             self._parts.append(data)
 
+    def place(self) -> memoryview | None:
+        """Where all that is missing of a long body is to be written, instead of being fed: what is
+        read there is not copied any more. None: it is to be fed.
+        """
+        length, size = self._declared(), self._size
+        if length - size < PLACED_BYTES_MIN or self._dropped:
+            return None
+        if length > min(self._bytes_max, PLACED_BYTES_MAX):
+            return None
+        self._place = BytesIO(bytes(length))
+        self._place.write(b"".join(self._parts))
+        self._parts.clear()
+        return self._place.getbuffer()[size:]
+
     def drop(self) -> None:
         """Keep nothing of what has come or will come: nobody is going to read it."""
         self._dropped = True
         self._parts.clear()
+        self._place = None
 
     def end(self) -> None:
         """The body is complete."""

@@ -6,10 +6,7 @@ from http import HTTPStatus
 from typing import Protocol
 
 from tollbridge.server.cors import ANSWER_HEADERS
-from tollbridge.units import RequestId
-
-HEADER_CHARS_MAX = 2048
-"""Some headers name members of the client's request; clients refuse heads of a few kilobytes."""
+from tollbridge.units import HEADER_CHARS_MAX, RequestId
 
 JOIN_BYTES_MAX = 64 * 1024
 """A piece up to this is copied behind its framing, which is cheaper than a second buffer."""

@@ -1,11 +1,21 @@
 """What the operating system allows this process, and what it has taken."""
 
+import ctypes
 import os
 import resource
 from pathlib import Path
 
+from tollbridge.units import MIB
+
 UNLIMITED = 1_000_000
 """File descriptors of a process that may have as many as it likes."""
+
+KEPT_BYTES_MAX = 16 * MIB
+"""Freed memory at the end of the heap that is not given back."""
+MAPPED_BYTES_MIN = 4 * MIB
+"""What is larger, and finds no room in what is kept, is mapped by itself and given back."""
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's `malloc.h`
 
 _STATM = Path("/proc/self/statm")
 _PAGE_BYTES = resource.getpagesize()
@@ -32,3 +42,20 @@ def raise_descriptors() -> int:
         except (OSError, ValueError):  # some systems have a lower limit than they say
             return soft
     return UNLIMITED if hard == resource.RLIM_INFINITY else hard
+
+
+def keep_freed_memory() -> bool:
+    """Have the C library keep what bodies leave behind for those that follow: handing it back and
+    taking it again costs a page fault for every 4 KiB, a tenth of the CPU of bodies of 1 MB.
+
+    Left alone, glibc keeps twice as much as the largest block that it has seen freed, up to 64 MiB.
+    Returns False where the library (musl's) has no such settings.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    return mallopt is not None and all(
+        mallopt(setting, size) == 1
+        for setting, size in (
+            (_M_TRIM_THRESHOLD, KEPT_BYTES_MAX),
+            (_M_MMAP_THRESHOLD, MAPPED_BYTES_MIN),
+        )
+    )

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import os
 import threading
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -37,7 +38,7 @@ class FileSpool:
     def __init__(self, folder: Path, worker_id: str) -> None:
         self._folder = folder
         self._path = folder / f"{worker_id}{SUFFIX}"
-        self._file: BinaryIO | None = None
+        self._file: FileIO | None = None
         self._adopted: list[tuple[Path, BinaryIO]] = []
         self._lock = threading.Lock()
 
@@ -46,9 +47,15 @@ class FileSpool:
         with self._lock:
             if self._file is None:
                 self._file = self._open()
-            self._file.write(_encoder.encode(settlement) + b"\n")
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            file, line = self._file, _encoder.encode(settlement) + b"\n"
+            size = os.fstat(file.fileno()).st_size
+            try:
+                while line:
+                    line = line[file.write(line) :]
+                os.fsync(file.fileno())
+            except OSError:
+                os.ftruncate(file.fileno(), size)  # half a line would spoil the next one
+                raise
 
     def adopt(self) -> list[Settlement]:
         """Take over what dead workers left, oldest file first."""
@@ -90,9 +97,10 @@ class FileSpool:
                 file.close()
             self._adopted.clear()
 
-    def _open(self) -> BinaryIO:
+    def _open(self) -> FileIO:
         self._folder.mkdir(parents=True, exist_ok=True)
-        file = self._path.open("ab")
+        # Without a buffer: what a full disk did not take must not be tried again by `clear`.
+        file = self._path.open("ab", buffering=0)
         fcntl.flock(file, fcntl.LOCK_EX)
         # The name must survive a power cut as the content does.
         folder = os.open(self._folder, os.O_RDONLY)

@@ -13,8 +13,10 @@ from msgspec import Raw
 from tollbridge.translate.members import write_member
 from tollbridge.translate.messages_views import SignedBlock
 from tollbridge.translate.signatures import SIGNATURE_PREFIX, is_own_signature
+from tollbridge.translate.substring import contains
 from tollbridge.wire.codec import decode, encode
 
+_WORD = b'"signature"'
 _SUSPECT = re.compile(rb'"signature"\s*:\s*"(?:"|%b)' % re.escape(SIGNATURE_PREFIX.encode()))
 
 
@@ -25,7 +27,7 @@ _block_decoder = msgspec.json.Decoder(SignedBlock)
 
 def has_foreign_thinking(body: bytes) -> bool:
     """Whether a body may hold such blocks; a scan that costs next to nothing."""
-    return _SUSPECT.search(body) is not None
+    return contains(body, _WORD) and _SUSPECT.search(body) is not None
 
 
 def drop_foreign_thinking(members: dict[str, Raw]) -> None:

@@ -12,6 +12,7 @@ from tollbridge.dialect_config import SystemMessages
 from tollbridge.translate.content_to_chat import system_text
 from tollbridge.translate.members import has_member, read_members, write_member
 from tollbridge.translate.messages_views import RoleTurn
+from tollbridge.translate.substring import contains
 from tollbridge.wire.codec import decode, encode
 from tollbridge.wire.messages.requests import Block
 
@@ -23,7 +24,7 @@ _content = msgspec.json.Decoder(str | list[Raw])
 
 def has_system_turns(body: bytes) -> bool:
     """Whether a body may hold such turns; a scan that costs next to nothing."""
-    return b'"system"' in body
+    return contains(body, b'"system"')
 
 
 def move_system_turns(members: dict[str, Raw], place: SystemMessages) -> None:

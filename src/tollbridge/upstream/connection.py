@@ -7,14 +7,10 @@ from math import inf
 from typing import cast
 
 from tollbridge.app.ports import UpstreamError, UpstreamTimeoutError
-from tollbridge.units import KIB
+from tollbridge.units import BUFFER_BYTES_HIGH, KIB
 from tollbridge.upstream.response import BEFORE_ANSWER, IN_ANSWER, Response
 
-BUFFER_BYTES_HIGH = 256 * KIB
-"""Unread body above which reading stops; one read of the socket (256 KiB) may come on top. It
-starts again when the reader has taken what is there."""
-
-JOIN_BYTES_MAX = 64 * KIB
+JOIN_BYTES_MAX = 16 * KIB
 """Bodies up to this are copied behind the head, which is cheaper than a second buffer."""
 
 _WATCHED = select.POLLIN | select.POLLRDHUP

@@ -11,6 +11,7 @@ from tollbridge.app.ports import (
     UpstreamTimeoutError,
 )
 from tollbridge.config import UpstreamConfig
+from tollbridge.units import IDLE_KEEP_S, REUSE_S
 from tollbridge.upstream.connection import Connection, Reply
 from tollbridge.upstream.dial import PROXY_REFUSES_US, Dialer
 from tollbridge.upstream.origin import parse_origin
@@ -20,13 +21,6 @@ from tollbridge.upstream.request import encode_head, end_head, static_lines
 from tollbridge.upstream.resolve import Lookup, system_lookup
 from tollbridge.upstream.response import Response
 from tollbridge.upstream.tls import client_context
-
-IDLE_KEEP_S = 30.0
-"""How long an unused connection is kept: below the 60 s and more after which servers and the
-boxes in between drop one without a word."""
-
-REUSE_S = 300.0
-"""How long a connection takes new requests: a name that leads elsewhere meanwhile is found."""
 
 HEADS_MAX = 64
 """How many heads are remembered; clients of one kind send the same headers on."""

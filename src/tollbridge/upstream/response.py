@@ -5,11 +5,7 @@ from collections.abc import Callable
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from tollbridge.app.ports import UpstreamError
-from tollbridge.units import KIB
-
-OVERHEAD_BYTES_MAX = 64 * KIB
-"""Bytes in a row that are not body: the head with its interim responses, chunk extensions,
-trailers. It is looked at after each read from the socket, which may overshoot it once."""
+from tollbridge.units import OVERHEAD_BYTES_MAX
 
 PIECE_BYTES = 48
 """What a piece of the body takes beside its bytes: a flood of tiny chunks is a flood, too."""

@@ -6,7 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tollbridge.errors import ErrorCode, GatewayError
-from tollbridge.server.inbound import ClientGoneError, Request
+from tollbridge.server.inbound import (
+    PLACED_BYTES_MAX,
+    PLACED_BYTES_MIN,
+    ClientGoneError,
+    Request,
+)
 
 
 def request(
@@ -132,3 +137,35 @@ def test_what_is_dropped_is_not_kept():
     large.feed(b"x" * 101)
     large.feed(b"x" * 101)
     assert large._parts == []
+
+
+def told(length: int, bytes_max: int = 10 * PLACED_BYTES_MAX) -> Request:
+    return request(bytes_max, {"content-length": str(length)})
+
+
+def test_a_long_body_is_written_to_its_place_and_not_copied():
+    wanted = told(PLACED_BYTES_MIN + 5)
+    wanted.feed(b"ab")
+    wanted.feed(b"cde")
+    place = wanted.place()
+    assert place is not None
+    place[:] = b"x" * PLACED_BYTES_MIN
+    place.release()
+    wanted.end()
+    body = asyncio.run(wanted.body())
+    assert body == b"abcde" + b"x" * PLACED_BYTES_MIN
+    assert asyncio.run(wanted.body()) is body
+
+
+def test_what_has_no_place():
+    assert told(PLACED_BYTES_MIN - 1).place() is None
+    assert told(PLACED_BYTES_MAX + 1).place() is None, "so much is not given for a promise"
+    assert told(PLACED_BYTES_MAX, bytes_max=PLACED_BYTES_MAX - 1).place() is None
+    assert told(PLACED_BYTES_MAX).place() is not None
+    assert request(10**9).place() is None, "nobody knows how long it is"
+    nearly = told(PLACED_BYTES_MIN)
+    nearly.feed(b"x")
+    assert nearly.place() is None, "the rest is short"
+    dropped = told(PLACED_BYTES_MIN)
+    dropped.drop()
+    assert dropped.place() is None

@@ -1,4 +1,7 @@
+import platform
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,3 +45,31 @@ def test_a_system_that_allows_less_than_it_says(monkeypatch: pytest.MonkeyPatch)
 def test_a_system_without_a_limit(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY,) * 2)
     assert raise_descriptors() == UNLIMITED
+
+
+FAULTS = """
+import resource
+from tollbridge.server.process import keep_freed_memory
+
+def bodies(size, count):
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        kept = [bytearray(b"x") * size for _ in range(count)]
+        del kept
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+assert bodies(1_000_000, 8) > 1_000
+assert keep_freed_memory()
+assert bodies(1_000_000, 8) < 100
+assert bodies(30_000_000, 1) > 1_000
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has these settings")
+def test_memory_of_bodies_is_kept_and_that_of_huge_ones_is_not():
+    subprocess.run([sys.executable, "-c", FAULTS], check=True)
+
+
+def test_a_library_without_these_settings(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("ctypes.CDLL", lambda _: object())
+    assert not process.keep_freed_memory()

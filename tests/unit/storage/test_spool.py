@@ -1,5 +1,6 @@
 import json
 import os
+import resource
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -103,3 +104,22 @@ def test_it_is_on_the_disk_before_keep_returns(
     monkeypatch.setattr(os, "fsync", lambda number: synced.append(os.fstat(number).st_size))
     spooled(tmp_path, "w1").keep(FIRST)
     assert synced[-1] == (tmp_path / "w1.jsonl").stat().st_size > 0
+
+
+def test_a_full_disk_leaves_no_half_a_line(tmp_path: Path, spooled: Spools) -> None:
+    spool = spooled(tmp_path, "w1")
+    spool.keep(FIRST)
+    (file,) = tmp_path.iterdir()
+    size = file.stat().st_size
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            spool.keep(SECOND)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert file.stat().st_size == size
+    spool.keep(SECOND)
+    spool.close()
+    assert spooled(tmp_path, "w2").adopt() == [FIRST, SECOND]
+    assert not (tmp_path / REJECTED).exists()
