@@ -29,6 +29,10 @@ class ScriptedReply:
         self._steps = list(steps)
         self._abort = asyncio.Event()
 
+    @property
+    def at_end(self) -> bool:
+        return self.ended
+
     async def read(self) -> bytes:
         while True:
             await asyncio.sleep(0)

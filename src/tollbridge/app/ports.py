@@ -292,6 +292,10 @@ class UpstreamReply(Protocol):
     def headers(self) -> Mapping[str, str]:
         """With lower-case names; of repeated ones the last."""
 
+    @property
+    def at_end(self) -> bool:
+        """Whether the body has ended and nothing of it is left to read."""
+
     async def read(self) -> bytes:
         """What has arrived since the last call, waiting for at least one byte; b"" at the end.
 

@@ -208,6 +208,8 @@ async def read_error(reply: UpstreamReply) -> bytes:
 
 async def linger(reply: UpstreamReply) -> None:
     """Give a finished body the chance to end, then cancel it."""
+    if reply.at_end:
+        return  # as nearly always: a deadline costs more than asking
     try:
         async with asyncio.timeout(LINGER_S):
             while await reply.read():

@@ -267,6 +267,11 @@ class Reply:
         """With lower-case names; of repeated ones the last."""
         return self.response.headers
 
+    @property
+    def at_end(self) -> bool:
+        """See `UpstreamReply.at_end`."""
+        return self.response.ended and not self.response.chunks
+
     def end_by(self, moment: float, message: str) -> None:
         """Fail at this moment of the loop's clock, whether or not anybody waits."""
         connection = self._connection

@@ -248,3 +248,7 @@ def test_linger_reads_to_the_end_or_cancels(monkeypatch):
     hanging = ScriptedReply([HANG])
     asyncio.run(linger(hanging))
     assert hanging.aborted
+    ended = ScriptedReply([UpstreamError("not to be read", sent=True)])
+    ended.ended = True
+    asyncio.run(linger(ended))
+    assert not ended.aborted

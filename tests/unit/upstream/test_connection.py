@@ -196,6 +196,20 @@ def test_a_message_that_ends_while_paused_leaves_a_reading_connection() -> None:
     asyncio.run(main())
 
 
+def test_a_reply_is_at_its_end_when_nothing_is_left_to_read() -> None:
+    async def main():
+        with Rig() as rig:
+            reply = start(rig)
+            rig.connection.data_received(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n")
+            assert not reply.at_end
+            rig.connection.data_received(b"ab")
+            assert not reply.at_end
+            assert await reply.read() == b"ab"
+            assert reply.at_end
+
+    asyncio.run(main())
+
+
 def test_what_came_before_an_error_is_read_before_it() -> None:
     async def main():
         with Rig() as rig:

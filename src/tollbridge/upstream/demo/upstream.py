@@ -74,6 +74,11 @@ class _DemoReply:
             self._next += 1
         return b"".join(due)
 
+    @property
+    def at_end(self) -> bool:
+        """See `UpstreamReply.at_end`."""
+        return self._next == len(self._script.steps) and not self._script.cut
+
     async def pour(self, take: Callable[[bytes], bool]) -> bool:
         """See `UpstreamReply.pour`."""
         while data := await self.read():
@@ -83,7 +88,7 @@ class _DemoReply:
 
     def abort(self) -> None:
         """Stop at once; a pending `read` raises. After the end of the body this does nothing."""
-        if self._next == len(self._script.steps) and not self._script.cut:
+        if self.at_end:
             return
         self._aborted = True
         if self._pause is not None and not self._pause.done():
