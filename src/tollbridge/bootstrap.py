@@ -246,7 +246,7 @@ def build_gateway(settings: Settings) -> Gateway:
     if config.server.metrics_key:
         meter = Meter(config.models.keys(), config.upstreams.keys() | {DEMO_UPSTREAM})
         folder = settings.data / FIGURES_NAME
-        scoreboard = Scoreboard(folder, worker_id, meter.figures, observer)
+        scoreboard = Scoreboard(folder, worker_id, meter, observer)
         scoreboard.open()
         observer = Observers(observer, meter)
     settler = Settler(store, observer, FileSpool(settings.data / SPOOL_NAME, worker_id))

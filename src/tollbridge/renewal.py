@@ -40,6 +40,8 @@ async def renew(gateway: Gateway, config: Config) -> Gateway:
         routing=gateway.routing.renewed(config, same),
     )
     await keep_prices(renewed)
+    if gateway.scoreboard is not None:
+        gateway.scoreboard.learn(config.models.keys(), config.upstreams.keys())
     return renewed
 
 

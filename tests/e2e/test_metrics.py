@@ -31,9 +31,9 @@ def gateway(tmp_path: Path) -> Iterator[Gateway]:
         yield started
 
 
-def ask(gateway: Gateway, count: int) -> None:
+def ask(gateway: Gateway, count: int, model: str = "demo") -> None:
     """So many requests, each on a connection of its own, so that both workers get some."""
-    body = {"model": "demo", "messages": [{"role": "user", "content": "Hi"}]}
+    body = {"model": model, "messages": [{"role": "user", "content": "Hi"}]}
     for _ in range(count):
         answer = call(f"{gateway.root_url}/v1/chat/completions", body, key=gateway.key)
         assert answer.status == 200, answer.body
@@ -51,6 +51,17 @@ def scrape(gateway: Gateway) -> tuple[int, float]:
         int(sum(s.value for s in samples if s.name == "tollbridge_requests_total")),
         sum(s.value for s in samples if s.name == "tollbridge_charged_microcredits_total"),
     )
+
+
+def charged(gateway: Gateway) -> dict[str, float]:
+    """Microcredits by model."""
+    text = call(f"{gateway.root_url}/metrics", method="GET", key=KEY).body.decode()
+    samples = [s for f in text_string_to_metric_families(text) for s in f.samples]
+    return {
+        s.labels["model"]: s.value
+        for s in samples
+        if s.name == "tollbridge_charged_microcredits_total"
+    }
 
 
 def workers(gateway: Gateway) -> list[int]:
@@ -93,6 +104,22 @@ def test_a_scrape_is_the_sum_of_all_workers_and_never_goes_back(gateway: Gateway
     gateway.stop()
     gateway.start()
     assert scrape(gateway) == before, "figures outlive a restart"
+
+
+def test_names_of_a_reload_are_counted_at_once(gateway: Gateway):
+    ask(gateway, REQUESTS)
+    wait_for(lambda: scrape(gateway)[0] == REQUESTS)
+    before = charged(gateway)
+    assert set(before) == {"demo"}
+    assert gateway.config is not None
+    gateway.config.write_text(CONFIG.replace("[models.demo]", "[models.renamed]"))
+    first = workers(gateway)
+    gateway.run("reload")
+    gateway.run("model", "on", "renamed", "--env", gateway.environment)
+    ask(gateway, REQUESTS, "renamed")
+    wait_for(lambda: scrape(gateway)[0] == 2 * REQUESTS)
+    assert charged(gateway) == {**before, "renamed": before["demo"]}
+    assert workers(gateway) == first, "no worker was started again"
 
 
 def test_nobody_else_may_ask(gateway: Gateway):

@@ -1,6 +1,7 @@
 """What a renewed gateway shares with the one before, and what is new."""
 
 import asyncio
+import re
 import sqlite3
 from contextlib import closing
 
@@ -47,6 +48,26 @@ def test_a_renewal_keeps_what_is_the_same(tmp_path):
         await gateway.store.close(gateway.pulse.worker_id)
 
     asyncio.run(scenario())
+
+
+def test_metrics_know_what_is_new_and_what_was_there(tmp_path):
+    counted = '[server]\nmetrics_key = "of-the-scraper-s-own"\n' + TEXT
+    before = parse_config(counted, {"LAB_KEY": "sk-secret"})
+    after = parse_config(counted.replace("lab", "moved"), {"LAB_KEY": "sk-secret"})
+
+    async def scenario():
+        gateway = build_gateway(Settings(before, tmp_path, 0))
+        gateway.observer.attempt_ended("req_1", "moved", None)
+        renewed = await renew(gateway, after)
+        for upstream in ("moved", "lab", "demo", "a-client-s"):
+            renewed.observer.attempt_ended("req_1", upstream, None)
+        text = (await renewed.scoreboard.text(0)).decode()
+        await renewed.scoreboard.stop()
+        await gateway.store.close(gateway.pulse.worker_id)
+        return dict(re.findall(r'upstream_attempts_total{.*upstream="(.*?)".* (.*)', text))
+
+    figures = asyncio.run(scenario())
+    assert figures == {"(other)": "2.0", "moved": "1.0", "lab": "1.0", "demo": "1.0"}
 
 
 def test_new_prices_are_stored_before_they_are_used(tmp_path):

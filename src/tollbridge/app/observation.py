@@ -1,5 +1,6 @@
 """Who watches: what the use cases tell of themselves, for logs and metrics."""
 
+from collections.abc import Set
 from typing import NamedTuple, Protocol
 
 from tollbridge.app.accounts import Alert
@@ -53,6 +54,9 @@ class Scoreboard(Protocol):
     """What the workers of this machine counted, for who watches over them."""
 
     content_type: str
+
+    def learn(self, models: Set[str], upstreams: Set[str]) -> None:
+        """From now on these names of the operator's are counted as themselves, too."""
 
     def wake(self, under_way: int) -> None:
         """Leave this worker's figures where others find them; so many exchanges are open."""

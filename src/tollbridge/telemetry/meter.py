@@ -95,8 +95,13 @@ class Meter:
     def __init__(self, models: Set[str], upstreams: Set[str]) -> None:
         """The operator's models and upstreams."""
         self.figures: Figures = Counter()
-        self._models = models
-        self._upstreams = upstreams
+        self._models = set(models)
+        self._upstreams = set(upstreams)
+
+    def learn(self, models: Set[str], upstreams: Set[str]) -> None:
+        """More of them. Those that are gone are known still: exchanges under way name them."""
+        self._models.update(models)
+        self._upstreams.update(upstreams)
 
     def exchange_ended(
         self,

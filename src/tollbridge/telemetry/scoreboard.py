@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import fcntl
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,7 +19,7 @@ import msgspec
 
 from tollbridge.app.ports import Observer
 from tollbridge.telemetry.exposition import CONTENT_TYPE, render
-from tollbridge.telemetry.meter import Figures
+from tollbridge.telemetry.meter import Meter
 
 ENDED = "ended.json"
 SUFFIX = ".json"
@@ -44,14 +44,14 @@ _decoder = msgspec.json.Decoder(_Sheet)
 
 
 class Scoreboard:
-    """Implements `app.ports.Scoreboard`; `figures` are this worker's own."""
+    """Implements `app.ports.Scoreboard`; the meter is this worker's own."""
 
     content_type = CONTENT_TYPE
 
-    def __init__(self, folder: Path, worker_id: str, figures: Figures, observer: Observer) -> None:
+    def __init__(self, folder: Path, worker_id: str, meter: Meter, observer: Observer) -> None:
         self._folder = folder
         self._worker_id = worker_id
-        self._figures = figures
+        self._meter = meter
         self._observer = observer
         self._lock: BinaryIO | None = None
         self._turn = asyncio.Lock()
@@ -68,6 +68,10 @@ class Scoreboard:
                 self._bury()
         except OSError as error:
             self._observer.trouble("figures of earlier workers cannot be read", error)
+
+    def learn(self, models: Set[str], upstreams: Set[str]) -> None:
+        """See `Meter.learn`."""
+        self._meter.learn(models, upstreams)
 
     def wake(self, under_way: int) -> None:
         """Leave the figures for others, unless that is being done; so many exchanges are open."""
@@ -99,7 +103,7 @@ class Scoreboard:
 
     def _sheet(self, under_way: int) -> bytes:
         tasks = len(asyncio.all_tasks())
-        return _encoder.encode(_Sheet(list(self._figures.items()), under_way, tasks))
+        return _encoder.encode(_Sheet(list(self._meter.figures.items()), under_way, tasks))
 
     def _path(self, suffix: str) -> Path:
         return self._folder / f"{self._worker_id}{suffix}"

@@ -1,4 +1,5 @@
 import time
+from collections import Counter
 
 import pytest
 from tests.unit.telemetry.test_logs import SETTLEMENT
@@ -64,6 +65,22 @@ def test_labels_are_the_operators_words_only():
     assert counting.figures["unknown", "messages request field"] == 1
     assert counting.figures["refusals", "chat", "FIELD_INVALID"] == 1
     assert counting.figures["troubles",] == 1
+
+
+def test_names_are_learned_and_none_is_forgotten():
+    counting = Meter({"old"}, {"old"})
+    counting.exchange_ended(SETTLEMENT, 200, None, Waits(), 1)
+    counting.attempt_ended("req_1", "new", None)
+    others = Counter({row: count for row, count in counting.figures.items() if OTHER in row})
+    counting.learn({"模型"}, {"new"})
+    counting.exchange_ended(SETTLEMENT, 200, None, Waits(), 1)
+    for upstream in ("new", "old"):
+        counting.attempt_ended("req_1", upstream, None)
+    now = Counter({row: count for row, count in counting.figures.items() if OTHER in row})
+    assert now == others != Counter(), "what was counted stays where it is"
+    assert counting.figures["charged", "模型"] == SETTLEMENT.amount
+    assert counting.figures["attempts", "new", ""] == 1
+    assert counting.figures["attempts", "old", ""] == 1
 
 
 def test_every_row_fits_its_family():

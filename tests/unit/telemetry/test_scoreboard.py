@@ -2,7 +2,6 @@ import asyncio
 import json
 import os
 import signal
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.fakes.exchange_parts import RecordingObserver
 
-from tollbridge.telemetry.meter import Figures
+from tollbridge.telemetry.meter import Meter
 from tollbridge.telemetry.scoreboard import ENDED, Scoreboard
 
 ROW = ("refusals", "chat", "INTERNAL")
@@ -20,9 +19,10 @@ class Worker:
     """One worker's side of the folder."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        self.figures: Figures = Counter()
+        meter = Meter(set(), set())
+        self.figures = meter.figures
         self.observer = RecordingObserver()
-        self.board = Scoreboard(folder, name, self.figures, self.observer)
+        self.board = Scoreboard(folder, name, meter, self.observer)
         self.board.open()
 
     def die(self) -> None:
