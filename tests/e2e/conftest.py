@@ -48,16 +48,23 @@ def config_text(root_urls: dict[str, str]) -> str:
 
 
 @contextlib.contextmanager
-def bridge_running(folder: Path, *options: str) -> Iterator[Bridge]:
-    """Fakes, a configuration that names them, and a gateway started with `options`."""
+def bridge_running(folder: Path, *options: str, storage: str = "") -> Iterator[Bridge]:
+    """Fakes, a configuration that names them, and a gateway started with `options`. `storage` is
+    the address of a database, if it is not to be the embedded one.
+    """
     with contextlib.ExitStack() as stack:
         upstreams = {
             name: stack.enter_context(serving_in_thread(answer))
             for name, (_, answer) in UPSTREAMS.items()
         }
         config = folder / "tollbridge.toml"
-        config.write_text(config_text({name: up.root_url for name, up in upstreams.items()}))
-        gateway = Gateway(folder / "data", config, {"FAKE_KEY": UPSTREAM_KEY})
+        text = config_text({name: up.root_url for name, up in upstreams.items()})
+        environ = {"FAKE_KEY": UPSTREAM_KEY}
+        if storage:
+            text = f'[storage]\nurl = "{storage}"\n{text}'
+            environ["TOLLBRIDGE_CONFIG"] = str(config)
+        config.write_text(text)
+        gateway = Gateway(folder / "data", config, environ)
         stack.enter_context(running(gateway, *options))
         gateway.run("model", "off", SWITCHED_OFF, "--env", gateway.environment)
         yield Bridge(gateway, upstreams)

@@ -21,8 +21,10 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def two(tmp_path: Path) -> Iterator[Bridge]:
-    with bridge_running(tmp_path, "--workers", "2") as started:
+def two(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Bridge]:
+    on_postgres = getattr(request, "param", "") == "postgres"
+    storage = request.getfixturevalue("postgres").create_ledger() if on_postgres else ""
+    with bridge_running(tmp_path, "--workers", "2", storage=storage) as started:
         yield started
 
 
@@ -48,6 +50,7 @@ def reloaded(bridge: Bridge) -> dict[str, str]:
     return workers
 
 
+@pytest.mark.parametrize("two", ["embedded", "postgres"], indirect=True)
 def test_streams_go_on_while_the_file_is_exchanged(two: Bridge):
     gateway = two.gateway
     assert {answer.status for answer in ask_many(two, "chat")} == {200}
@@ -66,6 +69,8 @@ def test_streams_go_on_while_the_file_is_exchanged(two: Bridge):
     assert {answer.status for answer in ask_many(two, "chat")} == {404}
     moved = ask_many(two, "messages")
     assert {answer.headers["x-tollbridge-upstream"] for answer in moved} == {"moved"}
+    gateway.run("model", "on", "renamed", "--env", gateway.environment)
+    assert {answer.status for answer in ask_many(two, "renamed")} == {200}
     for stream in streams:
         with stream:
             rest = read_rest(stream)
@@ -73,7 +78,8 @@ def test_streams_go_on_while_the_file_is_exchanged(two: Bridge):
             assert b"event: error" not in rest
     assert gateway.run("ledger", "audit")["differences"] == []
     used = {row["model"]: row["requests"] for row in gateway.run("usage")}
-    assert used == {"chat": STREAMS + STREAMS // 2, "messages": STREAMS + STREAMS // 2}
+    half = STREAMS + STREAMS // 2
+    assert used == {"chat": half, "messages": half, "renamed": STREAMS}
 
 
 @pytest.mark.parametrize(
