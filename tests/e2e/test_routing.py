@@ -111,6 +111,21 @@ def test_an_upstream_with_one_place(tmp_path: Path):
         assert route(answer) == ("first", "1")
 
 
+def test_an_error_tells_how_many_attempts_went_before(tmp_path: Path):
+    config = tmp_path / "tollbridge.toml"
+    with contextlib.ExitStack() as stack:
+        first = stack.enter_context(serving_in_thread(MessagesUpstream()))
+        second = stack.enter_context(serving_in_thread(ChatUpstream()))
+        config.write_text(config_text(first, second))
+        gateway = stack.enter_context(running(Gateway(tmp_path / "data", config)))
+        for upstream, model, tries in ((first, "narrow", 1 + RETRIES_MAX), (second, "talk", 1)):
+            own = {} if tries > 1 else {"x_stainless_retry_count": "1"}
+            answer = ask(gateway, "@error=500 Hello", model, **own)
+            assert answer.status >= 500, answer.body
+            assert len(upstream.requests) == tries
+            assert answer.headers.get("x-tollbridge-attempts", "1") == str(tries)
+
+
 def test_the_retries_of_the_sdks_and_ours_do_not_multiply(tmp_path: Path):
     config = tmp_path / "tollbridge.toml"
     with contextlib.ExitStack() as stack:

@@ -1,18 +1,23 @@
-"""Too many requests, too few descriptors, no room on the disk: refused clearly, and over when it is
-over."""
+"""Too many requests, too little memory, too few descriptors, no room on the disk: refused clearly,
+and over when it is over."""
 
+import contextlib
 import resource
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from tests.e2e.conftest import Bridge, bridge_running
 from tests.e2e.http_calls import Answer, call, prompt
 from tests.e2e.streams import open_stream, read_rest, read_until
+from tests.e2e.test_reload import rewritten
 
 PLACES = 4
 LINE = 3
 SLOW = "@chunks=60 @pace=0.05 Go on"
+ENDLESS = "@chunks=100000 @pace=0.05 Go on"
+PATIENCE_S = 20
 
 pytestmark = [
     pytest.mark.slow,
@@ -65,6 +70,40 @@ def test_at_twice_the_capacity_the_surplus_is_refused_and_the_rest_is_served(one
     assert ask(one).status == 200
     audit = one.gateway.run("ledger", "audit")
     assert (audit["differences"], audit["open_holds"]) == ([], [])
+
+
+def wait_until(happened: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not happened():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+def test_above_the_ceiling_of_memory_one_at_a_time_is_served(one: Bridge):
+    gateway, asked = one.gateway, one.upstreams["chat"].requests
+    set_server(one, "memory_mib_max = 1")
+    wait_until(lambda: "memory is short" in gateway.log_tail, "it did not see what it uses")
+    assert [ask(one).status for _ in range(3)] == [200] * 3
+    with contextlib.closing(open_stream(gateway, prompt(ENDLESS, "chat", stream=True))) as stream:
+        read_until(stream, b"content_block_delta")
+        before = len(asked)
+        refused = [ask(one) for _ in range(5)]
+        assert [answer.status for answer in refused] == [529] * len(refused)
+        assert ask(one, "/chat/completions").status == 503
+        assert {answer.headers["retry-after"] for answer in refused} == {"1"}
+        assert "has used up the memory" in refused[0].json()["message"]
+        assert call(f"{gateway.root_url}/readyz", method="GET").status == 200
+        audit = gateway.run("ledger", "audit")
+        assert (audit["differences"], len(audit["open_holds"])) == ([], 1), "that of the stream"
+        assert len(asked) == before
+        rewritten(one, "memory_mib_max = 1", "memory_mib_max = 65536")
+        assert gateway.run("reload")
+        wait_until(lambda: ask(one).status == 200, "it did not take on more than one again")
+        assert ask(one, "/chat/completions").status == 200
+    wait_until(
+        lambda: gateway.run("ledger", "audit")["open_holds"] == [], "the stream was not settled"
+    )
+    assert gateway.run("ledger", "audit")["differences"] == []
 
 
 def test_without_descriptors_it_lives_on(one: Bridge):

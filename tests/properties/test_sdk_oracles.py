@@ -122,7 +122,9 @@ def expected_end(client: Protocol, upstream: Protocol, said: Said) -> str:
     """What the client is told; between equal protocols, whatever the upstream said."""
     if (client, upstream) == ("messages", "chat") and said.refusal:
         # Chat tells a refusal as a text, beside its finish reason.
-        return ENDS["refusal" if said.texts else said.finish][client]
+        if said.texts:
+            return ENDS["refusal"][client]
+        said = said._replace(refusal=False)
     if said.finish == "length":
         return ENDS["length"][client]
     if said.calls and (said.finish == "whole" or client != upstream):

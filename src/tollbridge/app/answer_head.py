@@ -19,10 +19,14 @@ def answer_head(
     head = []
     if upstream:
         head.append(("x-tollbridge-upstream", upstream))
-    if attempts > 1:
-        head.append(("x-tollbridge-attempts", str(attempts)))
+    head += attempts_head(attempts)
     if dropped:
         head.append(("x-tollbridge-dropped", ", ".join(dropped)))
     if paid < wanted:
         head.append(("x-tollbridge-max-tokens", str(paid)))
     return head
+
+
+def attempts_head(attempts: int) -> list[tuple[str, str]]:
+    """The part that errors have, too: how many attempts were sent, if more than one."""
+    return [("x-tollbridge-attempts", str(attempts))] if attempts > 1 else []

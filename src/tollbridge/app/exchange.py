@@ -78,7 +78,7 @@ class Exchange:
         self._interrupted = False
         self._sent = b""
         """The body of the last attempt."""
-        self._attempts = Attempts(
+        self.attempts = Attempts(
             gateway.routing, gateway.observer, gateway.clock, gateway.entropy, inbound.request_id
         )
         self._task: asyncio.Task[object] | None = None
@@ -229,7 +229,7 @@ class Exchange:
             self._body = await recall(
                 vault, env_id, self._inbound.protocol, self._ask, self._body, self._started_at
             )
-        await self._attempts.run(
+        await self.attempts.run(
             self._model, self._inbound.headers, self._body, self._try,
             lambda: not self._relay.delivered,
         )  # fmt: skip
@@ -245,11 +245,11 @@ class Exchange:
         self._target = target
         output, strict = self._hold.output_tokens, self._record.strict
         body = write_request(bridge, target, output, inbound.headers, strict=strict)
-        refusal = self._attempts.last
+        refusal = self.attempts.last
         if target.avoid is not None and body == self._sent and refusal is not None:
             raise refusal  # there is nothing to leave out
         self._sent = body
-        self._attempts.sending()
+        self.attempts.sending()
         stream = ask.stream or bridge.gathers
         call = Call(PATHS[target.protocol], body, stream, inbound.headers, bridge.pin_version)
         await self._send(attempt, bridge, call)
@@ -266,7 +266,7 @@ class Exchange:
             # 7 relay
             if not answers(reply, stream=call.stream):
                 raise await refusal_of(attempt.target.protocol, reply)
-            self._attempts.begun = True
+            self.attempts.begun = True
             if attempt.probe:
                 gateway.routing.health.answered(attempt)
             if not call.stream:
@@ -299,7 +299,7 @@ class Exchange:
         reported, counted = self._usage()
         if finished:
             outcome = Outcome.FINISHED
-        elif self._gone and self._attempts.sent:
+        elif self._gone and self.attempts.sent:
             outcome = Outcome.CLIENT_GONE
         elif self._relay.delivered and counted.output:
             outcome = Outcome.FAILED_MIDWAY
@@ -336,7 +336,7 @@ class Exchange:
             for kind, name in self._bridge.unknown.names() if self._bridge else ():
                 gateway.observer.unknown(kind, name)
             code = failure.code.name if failure else None
-            attempts = self._attempts.made
+            attempts = self.attempts.made
             first, settle_ms = self._relay.delivered_at, gateway.clock() - settlement.ended_at
             first_ms = None if first is None else first - self._started_at
             waits = Waits(self._admit_ms, settle_ms, first_ms)
@@ -393,7 +393,7 @@ class Exchange:
         asked = self._ask.max_tokens
         return answer_head(
             upstream="" if self._target is None else self._target.upstream,
-            attempts=self._attempts.made,
+            attempts=self.attempts.made,
             dropped=() if self._bridge is None else self._bridge.dropped,
             paid=self._hold.output_tokens,
             wanted=self._wanted if asked is None else asked,

@@ -81,7 +81,7 @@ class Application:
             if exchange is None:
                 gateway.observer.request_refused(request_id, protocol, error)
             error.__traceback__ = None  # it leads here and to the exchange: a cycle
-            answer_problem(answer, protocol, error, request_id)
+            answer_problem(answer, protocol, error, request_id, attempts=_attempts(exchange))
         except ClientGoneError:
             return
         except Exception as error:  # noqa: BLE001  # the last door: a bug must not lose the answer
@@ -91,7 +91,7 @@ class Application:
                     ErrorCode.INTERNAL,
                     f"Something went wrong in the gateway; its operator finds it as {request_id}.",
                 )
-                answer_problem(answer, protocol, problem, request_id)
+                answer_problem(answer, protocol, problem, request_id, attempts=_attempts(exchange))
 
     async def _answer(self, found: Route, inbound: Inbound, answer: Answer) -> None:
         kind = "application/json"
@@ -120,3 +120,7 @@ class Application:
                 body = b'{"status":"ok"}'
         answer.start(200, [("content-type", kind), *head])
         answer.finish(body)
+
+
+def _attempts(exchange: Exchange | None) -> int:
+    return 0 if exchange is None else exchange.attempts.made

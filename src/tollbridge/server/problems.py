@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from tollbridge.app.answer_head import attempts_head
 from tollbridge.config import Protocol
 from tollbridge.errors import GatewayError
 from tollbridge.server.outbound import Answer
@@ -18,11 +19,19 @@ def dialect_of(path: str, headers: Mapping[str, str]) -> Protocol:
 
 
 def answer_problem(
-    answer: Answer, protocol: Protocol, error: GatewayError, request_id: RequestId
+    answer: Answer,
+    protocol: Protocol,
+    error: GatewayError,
+    request_id: RequestId,
+    *,
+    attempts: int = 0,
 ) -> None:
-    """Send the status, the headers that steer retries, and a body that every SDK understands."""
+    """Send the status, the headers that steer retries, and a body that every SDK understands.
+
+    `attempts` were sent to upstreams before.
+    """
     body = error_body(protocol, error, request_id)
-    headers = [("content-type", "application/json")]
+    headers = [("content-type", "application/json"), *attempts_head(attempts)]
     retryable = error.problem.retryable
     if retryable is not None:
         headers.append(("x-should-retry", "true" if retryable else "false"))

@@ -8,6 +8,7 @@ waits until the calls end (protocol notes C.9.3).
 import msgspec
 
 from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.translate.held import Held
 from tollbridge.wire.chat.requests import FunctionCall, ToolCall
 
 CALLS_MAX = 4096
@@ -35,11 +36,6 @@ class OpenCall:
         self._whole = False
         self._patience = PATIENCE_CHARS
 
-    def note_sent(self, arguments: str) -> None:
-        """More arguments, which the client has already."""
-        self.arguments.append(arguments)
-        self.sent += 1
-
     def is_whole(self) -> bool:
         """Whether the arguments are complete JSON."""
         if self._judged != len(self.arguments):
@@ -63,12 +59,13 @@ class OpenCall:
 class OpenCalls:
     """Sorts fragments into calls. `live` is the one whose block is open."""
 
-    __slots__ = ("_by_index", "_last", "count", "live", "waiting")
+    __slots__ = ("_by_index", "_held", "_last", "count", "live", "waiting")
 
-    def __init__(self) -> None:
+    def __init__(self, held: Held) -> None:
         self.live: OpenCall | None = None
         self.waiting: list[OpenCall] = []
         self.count = 0
+        self._held = held
         self._by_index: dict[int, OpenCall] = {}
         self._last = 0
 
@@ -76,7 +73,7 @@ class OpenCalls:
         """The call that a fragment belongs to, now with the fragment, and whether it is new.
 
         Raises:
-            GatewayError: UPSTREAM_FAILED beyond `CALLS_MAX` calls.
+            GatewayError: UPSTREAM_FAILED beyond `CALLS_MAX` calls and `HELD_CHARS_MAX`.
         """
         function = piece.function or FunctionCall()
         index = self._index(piece, function)
@@ -97,8 +94,18 @@ class OpenCalls:
             call.id = call.id or piece.id or ""
             call.name = call.name or function.name or ""
         if function.arguments:
-            call.arguments.append(function.arguments)
+            call.arguments.append(self._held.add(function.arguments))
         return call, new
+
+    def note_sent(self, arguments: str) -> None:
+        """More arguments of the live call, if there is one, which the client has already.
+
+        Raises:
+            GatewayError: like `add`.
+        """
+        if self.live is not None:
+            self.live.arguments.append(self._held.add(arguments))
+            self.live.sent += 1
 
     def next_live(self) -> OpenCall | None:
         """The waiting call whose turn it is, once its name is known."""

@@ -52,19 +52,17 @@ class Relay:
         at = 0
         self.only_text = True
         while at < len(data) and not (self.finished or self.failure):
-            taken = self._take_texts(data, at)
-            if taken is not None:
-                sent.append(taken.sent)
-                at = taken.end
-                continue
-            self.only_text = False
-            start, at = at, stride(data, at)
             try:
-                blocks = self._decoder.blocks(data[start:at])
+                taken = self._take_texts(data, at)
+                if taken is not None:
+                    sent.append(taken.sent)
+                    at = taken.end
+                    continue
+                self.only_text = False
+                start, at = at, stride(data, at)
+                sent += self._relay(self._decoder.blocks(data[start:at]))
             except GatewayError as error:
                 sent.append(self.fail(error))
-            else:
-                sent += self._relay(blocks)
         return b"".join(sent)
 
     def close(self) -> bytes:

@@ -17,6 +17,7 @@ from tollbridge.translate.bridge import Ask, Identity
 from tollbridge.translate.counting import chat_usage, usage_from_messages
 from tollbridge.translate.dispositions import MESSAGES
 from tollbridge.translate.failures import failure_from_event
+from tollbridge.translate.held import Held
 from tollbridge.translate.kept_thinking import KeptThinking
 from tollbridge.translate.messages_views import GrowthEvent
 from tollbridge.translate.paused_turns import PausedTurn
@@ -90,8 +91,8 @@ class ChatStream(Relay):
 
     client: Protocol = "chat"
     __slots__ = (
-        "_blocks", "_calls", "_details", "_growing", "_head", "_phase", "_plan", "_reported",
-        "_role", "_stop_delta", "_thinking", "_turn", "_unknown",
+        "_blocks", "_calls", "_details", "_growing", "_head", "_held", "_phase", "_plan",
+        "_reported", "_role", "_stop_delta", "_thinking", "_turn", "_unknown",
     )  # fmt: skip
 
     def __init__(
@@ -105,6 +106,7 @@ class ChatStream(Relay):
         super().__init__(ask, identity)
         self._plan = plan
         self._unknown = unknown or UnknownNames()
+        self._held = Held()
         self._thinking = KeptThinking()
         """For clients that do not send `reasoning_details` back."""
         self._turn = turn
@@ -190,7 +192,7 @@ class ChatStream(Relay):
         self._growing = block
         block.silent = False
         if block.kept is not None:
-            block.kept.append(text)
+            block.kept.append(self._held.add(text))
         if not block.prefix:
             return b""
         if self._role:
@@ -200,7 +202,7 @@ class ChatStream(Relay):
     def _take_texts(self, data: bytes, at: int) -> Taken | None:
         taken = super()._take_texts(data, at)
         if taken is not None and self._growing is not None and self._growing.kept is not None:
-            self._growing.kept.append(taken.text)
+            self._growing.kept.append(self._held.add(taken.text))
         return taken
 
     def _chunk(self, members: bytes) -> bytes:
@@ -231,7 +233,7 @@ class ChatStream(Relay):
             self._set_frame(block, b'"reasoning_content":', b"")
             return self._fragment(block, started.thinking) if started.thinking else b""
         if started.type == "redacted_thinking":
-            self._thinking.redact(started.data or "")
+            self._thinking.redact(self._held.add(started.data or ""))
             return self._detail(redacted_detail(started.data or "", self._details))
         if started.type == "tool_use":
             self._thinking.call(started.id or "")

@@ -14,6 +14,7 @@ from tollbridge.translate.chat_views import ChunkBody
 from tollbridge.translate.counting import usage_from_chat
 from tollbridge.translate.event_writer import EventWriter
 from tollbridge.translate.failures import failure_from_event
+from tollbridge.translate.held import Held
 from tollbridge.translate.kept_thinking import KeptThinking
 from tollbridge.translate.message_collector import Writer
 from tollbridge.translate.open_calls import OpenCall, OpenCalls
@@ -52,7 +53,8 @@ class StreamToMessages:
         self._writer = writer or EventWriter()
         self._ended = False
         self._open = Open.NOTHING
-        self._calls = OpenCalls()
+        self._held = Held()
+        self._calls = OpenCalls(self._held)
         self._ids: set[str] = set()
         self._late_text: list[str] = []
         self._hidden: list[str] = []
@@ -159,9 +161,7 @@ class StreamToMessages:
         taken = self._frames.take(data, at)
         if taken is not None:
             self._writer.write_taken(taken)
-            live = self._calls.live
-            if live is not None:
-                live.note_sent(taken.text)
+            self._calls.note_sent(taken.text)
         return taken
 
     def _take_block(self, block: bytes) -> None:
@@ -240,7 +240,7 @@ class StreamToMessages:
                 return
         if self._open is not Open.TEXT:
             if self._is_within_call():
-                self._late_text.append(text)
+                self._late_text.append(self._held.add(text))
                 return
             self._become(Open.TEXT)
             text = self._take_late_text() + text
@@ -265,7 +265,7 @@ class StreamToMessages:
 
     def _think(self, thought: str) -> None:
         if self._thinking is not None:
-            self._thinking.think(thought)
+            self._thinking.think(self._held.add(thought))
         if self._stops is not None:
             self._release_text(self._stops)
         if self._thinking is not None or self._is_within_call():
@@ -277,7 +277,7 @@ class StreamToMessages:
             self._become(Open.THINKING)
         if self._answer.hidden:
             self._writer.count(thought)
-            self._hidden.append(thought)
+            self._hidden.append(self._held.add(thought))
         else:
             self._writer.write(thought)
 
@@ -292,7 +292,7 @@ class StreamToMessages:
                 if detail.signature:
                     self._thinking.seal(detail.signature)
                 if detail.data:
-                    self._thinking.redact(detail.data)
+                    self._thinking.redact(self._held.add(detail.data))
                 continue
             if detail.signature:
                 self._become(Open.THINKING)

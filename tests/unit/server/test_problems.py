@@ -2,8 +2,11 @@ import asyncio
 import json
 
 import pytest
+from tests.fakes.exchange_parts import ScriptedServer
 from tests.fakes.wire_client import Answer, call
+from tests.unit.server.conftest import CHAT, MESSAGES, Play, World, prompt
 
+from tollbridge.app.ports import UpstreamError
 from tollbridge.config import Protocol
 from tollbridge.errors import PROBLEMS, ErrorCode, GatewayError
 from tollbridge.server.inbound import Request
@@ -41,6 +44,24 @@ def test_every_problem_in_both_dialects(code: ErrorCode):
 def test_a_wrong_method_names_the_right_ones():
     assert answered("chat", MethodError("/x", "PUT", "POST")).headers["allow"] == "POST, OPTIONS"
     assert "allow" not in answered("chat", GatewayError(ErrorCode.INTERNAL, "x")).headers
+
+
+@pytest.mark.parametrize("path", [MESSAGES, CHAT])
+def test_errors_tell_how_many_attempts_went_before(play: Play, path: str):
+    async def scenario(world: World) -> None:
+        server = world.gateway.servers["demo"] = ScriptedServer()
+        refused = UpstreamError("the connection was refused", sent=False)
+        for ends, status, told in (
+            ([refused] * 3, 502, "3"),
+            ([refused, ZeroDivisionError("of the gateway")], 500, "2"),
+            ([ZeroDivisionError("of the gateway")], 500, None),
+        ):
+            server.answers.extend(ends)
+            answer = await world.ask(path, prompt())
+            assert (answer.status, answer.headers.get("x-tollbridge-attempts")) == (status, told)
+            assert server.answers == []
+
+    play(scenario)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ import pytest
 
 from tollbridge.errors import GatewayError
 from tollbridge.translate import open_calls
+from tollbridge.translate.held import Held
 from tollbridge.translate.open_calls import OpenCalls
 from tollbridge.wire.chat.requests import FunctionCall, ToolCall
 
@@ -25,12 +26,12 @@ def piece(index: int | None, arguments: str = "", id: str = "", name: str = "") 
     ],
 )
 def test_fragments_find_their_call(pieces: list[ToolCall], count: int):
-    calls = OpenCalls()
+    calls = OpenCalls(Held())
     assert sum(calls.add(one)[1] for one in pieces) == count == calls.count
 
 
 def test_a_call_is_whole_when_its_arguments_are_an_object():
-    calls = OpenCalls()
+    calls = OpenCalls(Held())
     call, _ = calls.add(piece(0, '{"a": "}', "a", "f"))
     assert not call.is_whole()
     assert calls.is_cut()
@@ -41,7 +42,7 @@ def test_a_call_is_whole_when_its_arguments_are_an_object():
 
 
 def test_a_call_without_arguments_is_not_cut_and_may_still_get_some():
-    calls = OpenCalls()
+    calls = OpenCalls(Held())
     calls.add(piece(0, "", "a", "f"))
     assert not calls.is_cut()
     assert not calls.all_whole()
@@ -49,7 +50,7 @@ def test_a_call_without_arguments_is_not_cut_and_may_still_get_some():
 
 def test_a_runaway_is_stopped(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(open_calls, "CALLS_MAX", 2)
-    calls = OpenCalls()
+    calls = OpenCalls(Held())
     calls.add(piece(0, "{}", "a", "f"))
     calls.add(piece(1, "{}", "b", "f"))
     with pytest.raises(GatewayError):
@@ -57,19 +58,19 @@ def test_a_runaway_is_stopped(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_what_the_client_has_already_counts_for_the_end():
-    calls = OpenCalls()
+    calls = OpenCalls(Held())
     calls.add(piece(0, "{", "a", "f"))
     call = calls.next_live()
     assert call is not None
     call.sent = 1
     assert not call.is_whole()
-    call.note_sent("}")
+    calls.note_sent("}")
     assert (call.sent, call.is_whole()) == (2, True)
 
 
 def test_a_call_that_never_ends_is_not_looked_through_for_ever(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(open_calls, "PATIENCE_CHARS", 10)
-    calls = OpenCalls()
+    calls = OpenCalls(Held())
     call, _ = calls.add(piece(0, '{"a":"', "a", "f"))
     for _ in range(3):
         calls.add(piece(0, "}"))
