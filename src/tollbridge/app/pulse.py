@@ -19,8 +19,8 @@ CUT_S = 5.0
 """How long exchanges that were ended may take to be settled; what is not settled then is spooled
 or recovered."""
 DRAIN_STEP_S = 0.02
-CHECKPOINTS_MAX = 128
-"""In one transaction: a millisecond in which no stream goes on."""
+CHECKPOINTS_MAX = 32
+"""In one transaction: a third of a millisecond in which no stream goes on."""
 _CHECKPOINT_TICKS = CHECKPOINT_MS // 1000
 _HEARTBEAT_TICKS = HEARTBEAT_MS // 1000
 _ALERT_TICKS = 2
