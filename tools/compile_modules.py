@@ -65,7 +65,11 @@ def compile_modules(root: Path, directory: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         os.chdir(root)
         extensions = mypycify(
-            [str(path) for path in compiled_modules(root)],
+            # A cache of its own: mypy may be checking the same tree at the same time.
+            [
+                "--cache-dir=.mypy_cache/compiled",
+                *(str(path) for path in compiled_modules(root)),
+            ],
             opt_level="2",
             debug_level="0",
             multi_file=True,  # which is also quicker to compile
