@@ -9,6 +9,7 @@ import re
 from typing import Any, NamedTuple, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from tollbridge.app.relay import HEARTBEATS
 from tollbridge.config import Protocol
@@ -103,7 +104,7 @@ class Stage:
                 self._out("client answer", json.loads(local.body))
                 return None
             most = min(ask.max_tokens or MAX_TOKENS, MAX_TOKENS)
-            sent = json.loads(bridge.request(self._terms._replace(max_tokens=most)))
+            sent = json.loads(bridge.request(replace(self._terms, max_tokens=most)))
         except GatewayError as error:
             self._refuse(error)
             return None
@@ -160,10 +161,10 @@ class Stage:
             self._charge(outcome, stream.usage, stream.counted_output)
 
     def _charge(self, outcome: Outcome, usage: TokenUsage | None, counted: int) -> None:
-        charged = charge(outcome, usage, TokenUsage(input=ESTIMATE, output=counted))
-        classes = {name: getattr(charged.usage, name) for name in TokenUsage.__struct_fields__}
+        used, provenance = charge(outcome, usage, TokenUsage(input=ESTIMATE, output=counted))
+        classes = {name: getattr(used, name) for name in TokenUsage.__struct_fields__}
         told = ", ".join(f"{name} {count}" for name, count in classes.items() if count)
-        self._out("charge", f"{charged.provenance.value}: {told or 'nothing'}")
+        self._out("charge", f"{provenance.value}: {told or 'nothing'}")
 
     def _refuse(self, error: GatewayError) -> None:
         body = json.loads(error_body(self._client, error, IDENTITY.request_id))

@@ -5,6 +5,7 @@ import contextlib
 import ssl
 
 import pytest
+from msgspec.structs import replace
 from tests.fakes.forward_proxy import ForwardProxy
 from tests.unit.upstream.loopback import (
     OK,
@@ -76,7 +77,7 @@ def test_http_gives_the_proxy_the_whole_url(run: Run) -> None:
                 proxy.handle, "http://models.example:8000/v1", user="user:s3cret@"
             ) as upstream:
                 assert await fetch(upstream) == (200, b"ok")
-                assert await fetch(upstream, POST._replace(path="/../tokenize")) == (200, b"ok")
+                assert await fetch(upstream, replace(POST, path="/../tokenize")) == (200, b"ok")
                 assert upstream.pool.open == 1
 
     run(main())

@@ -17,11 +17,20 @@ STREAM_HEAD = {"content-type": "text/event-stream"}
 
 
 class ScriptedReply:
-    """An upstream's answer that follows a script; callables are called on the way."""
+    """An upstream's answer that follows a script; callables are called on the way.
+
+    With `prompt` its end comes along with its last bytes.
+    """
 
     def __init__(
-        self, steps: Sequence[Step], status: int = 200, headers: Mapping[str, str] | None = None
+        self,
+        steps: Sequence[Step],
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        *,
+        prompt: bool = False,
     ) -> None:
+        self._prompt = prompt
         self.status = status
         self.headers = STREAM_HEAD if headers is None else headers
         self.aborted = False
@@ -31,7 +40,7 @@ class ScriptedReply:
 
     @property
     def at_end(self) -> bool:
-        return self.ended
+        return self.ended or (self._prompt and not self._steps)
 
     async def read(self) -> bytes:
         while True:

@@ -1,13 +1,15 @@
 """Who asks: a request as the edge hands it over, and the way back."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+import msgspec
 
 from tollbridge.config import Protocol as WireProtocol
 from tollbridge.units import EnvId, RequestId
 
 
-class Inbound(NamedTuple):
+class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     """A client's request as the edge hands it over; its body has not been read yet."""
 
     request_id: RequestId

@@ -148,7 +148,7 @@ class Exchange:
                 raise failure
             self._relay.fail(failure)
         if self._reply is None:
-            self._client.finish()
+            self._relay.finish()
         else:
             head = [*self._head(), ("content-type", "application/json")]
             if amount is not None:
@@ -254,8 +254,8 @@ class Exchange:
         call = Call(PATHS[target.protocol], body, stream, inbound.headers, bridge.pin_version)
         await self._send(attempt, bridge, call)
         while (more := bridge.resume()) is not None:
-            self._relay.complete = False
-            await self._send(attempt, bridge, call._replace(body=more))
+            self._relay.resume()
+            await self._send(attempt, bridge, call.with_body(more))
 
     async def _send(self, attempt: Attempt, bridge: Bridge, call: Call) -> None:
         gateway, ask = self._gateway, self._ask

@@ -1,14 +1,16 @@
 """Who watches: what the use cases tell of themselves, for logs and metrics."""
 
 from collections.abc import Set
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+import msgspec
 
 from tollbridge.app.accounts import Alert
 from tollbridge.errors import GatewayError
 from tollbridge.ledger.model import Settlement
 
 
-class Waits(NamedTuple):
+class Waits(msgspec.Struct, frozen=True, gc=False):
     """How long an exchange waited, in milliseconds."""
 
     admit_ms: int = 0

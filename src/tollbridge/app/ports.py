@@ -6,7 +6,9 @@ Adapters live on the edge floor: `storage` implements the stores, `upstream` the
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+import msgspec
 
 from tollbridge.app.accounts import (
     Alert,
@@ -250,7 +252,7 @@ class Store(AccountStore, ControlStore, Protocol):
     """A whole database."""
 
 
-class UpstreamRequest(NamedTuple):
+class UpstreamRequest(msgspec.Struct, frozen=True, gc=False):
     """One request to a server that runs models. `path` is appended to the upstream's base URL."""
 
     method: str
@@ -335,7 +337,7 @@ class Upstream(Protocol):
         """Close idle connections."""
 
 
-class Call(NamedTuple):
+class Call(msgspec.Struct, frozen=True, gc=False):
     """What the exchange asks of a model server: a body in its protocol, and what to forward."""
 
     path: str
@@ -344,6 +346,10 @@ class Call(NamedTuple):
     client_headers: Mapping[str, str]
     pin_version: str | None = None
     """An `anthropic-version` that this body needs, whatever the client sent."""
+
+    def with_body(self, body: bytes) -> "Call":
+        """The same with another body."""
+        return msgspec.structs.replace(self, body=body)
 
 
 class ModelServer(Protocol):

@@ -46,7 +46,7 @@ class Relay:
     `delivered`: the client has received something of an answer, so that no other upstream may be
     tried; `delivered_at`: when. Heartbeats send a head but deliver nothing. `complete`: the client
     has received all of it. `told`: the client has received the error that ends it. `beat`: the tick
-    of the last write.
+    of the last write. An answer that comes whole at once waits for `finish`, to leave in one write.
     """
 
     def __init__(
@@ -68,6 +68,8 @@ class Relay:
         self._protocol = protocol
         self._request_id = request_id
         self._head = head
+        self._whole = b""
+        """An answer that waits for its end."""
 
     async def stream(
         self, reply: UpstreamReply, stream: StreamBridge, tap: UsageTap | None = None
@@ -89,7 +91,7 @@ class Relay:
                     client.write(out)
                     self.beat = self._pulse.tick
             else:
-                self._deliver(stream, out)
+                self._deliver(stream, out, whole=stream.finished and reply.at_end)
             return not (stream.finished or client.choked)
 
         while not stream.finished:
@@ -100,13 +102,17 @@ class Relay:
         self._deliver(stream, stream.close())
         self.complete = True
 
-    def _deliver(self, stream: StreamBridge, out: bytes) -> None:
+    def _deliver(self, stream: StreamBridge, out: bytes, *, whole: bool = False) -> None:
         failure = stream.failure
         if failure is not None and not self.delivered:
             raise failure
         if out:
             if not self.delivered:
                 self.delivered, self.delivered_at = True, self._pulse.clock()
+                if whole and failure is None and not self.head_sent:
+                    self._start()  # nothing leaves before the body does
+                    self._whole = out
+                    return
             self.write(out)
         if failure is not None:
             self.told = True
@@ -114,11 +120,25 @@ class Relay:
 
     def write(self, data: bytes) -> None:
         """Send bytes, after the head if it has not gone out yet."""
+        self._start()
+        self._client.write(self._whole + data)
+        self._whole = b""
+        self.beat = self._pulse.tick
+
+    def resume(self) -> None:
+        """What was thought to be all of the answer goes on."""
+        self.complete = False
+        if self._whole:
+            self.write(b"")
+
+    def finish(self) -> None:
+        """End the body of a stream."""
+        self._client.finish(self._whole)
+
+    def _start(self) -> None:
         if not self.head_sent:
             self.head_sent = True
             self._client.start(200, (*self._head(), *STREAM_HEAD))
-        self._client.write(data)
-        self.beat = self._pulse.tick
 
     def let_go(self) -> None:
         """The answer is over. What gives its head refers back to here."""

@@ -1,7 +1,6 @@
 """The tariff: what the end of an exchange costs, and why. One row each, one test per row."""
 
 import enum
-from typing import NamedTuple
 
 from msgspec.structs import astuple, replace
 
@@ -26,34 +25,27 @@ class Outcome(enum.StrEnum):
     """The gateway process died; the sweeper charges the last checkpoint."""
 
 
-class Charge(NamedTuple):
-    """The usage that is charged, and its provenance on the receipt."""
-
-    usage: TokenUsage
-    provenance: Provenance
-
-
 def charge(
     outcome: Outcome, reported: TokenUsage | None, counted: TokenUsage, *, own: bool = False
-) -> Charge:
-    """The row of the tariff for an ended exchange.
+) -> tuple[TokenUsage, Provenance]:
+    """The row of the tariff for an ended exchange: the usage that is charged, and where it is from.
 
     `reported` is what the upstream said so far, `counted` our own count of the prompt and of what
     was delivered. `own` is an upstream of the environment's own: its usage costs nothing.
     """
     if own:
-        return charge(outcome, reported, counted)._replace(provenance=Provenance.OWN)
+        return charge(outcome, reported, counted)[0], Provenance.OWN
     if reported is not None and max(astuple(reported)) > TOKENS_MAX:
         reported = None
     match outcome:
         case Outcome.FINISHED if reported is not None and _is_whole(reported, counted):
-            return Charge(reported, Provenance.REPORTED)
+            return reported, Provenance.REPORTED
         case Outcome.FINISHED | Outcome.CLIENT_GONE | Outcome.FAILED_MIDWAY:
-            return Charge(delivered(reported, counted), Provenance.COUNTED)
+            return delivered(reported, counted), Provenance.COUNTED
         case Outcome.FAILED_EARLY:
-            return Charge(TokenUsage(), Provenance.VOID)
+            return TokenUsage(), Provenance.VOID
         case Outcome.KILLED:
-            return Charge(delivered(reported, counted), Provenance.RECOVERED)
+            return delivered(reported, counted), Provenance.RECOVERED
 
 
 def delivered(reported: TokenUsage | None, counted: TokenUsage) -> TokenUsage:

@@ -40,15 +40,20 @@ Key = tuple[str, str]
 """Upstream and model there."""
 
 
-class Attempt(NamedTuple):
+class Attempt:
     """One try of a target, after a wait. Its identity is what a probe is known by."""
 
-    target: Target
-    began_at: Millis
-    """When it goes out, the wait included."""
-    wait_ms: int = 0
-    probe: bool = False
-    """On its outcome depends whether the target is taken back."""
+    __slots__ = ("began_at", "probe", "target", "wait_ms")
+
+    def __init__(
+        self, target: Target, began_at: Millis, wait_ms: int = 0, *, probe: bool = False
+    ) -> None:
+        self.target = target
+        self.began_at = began_at
+        """When it goes out, the wait included."""
+        self.wait_ms = wait_ms
+        self.probe = probe
+        """On its outcome depends whether the target is taken back."""
 
 
 class Outlier:

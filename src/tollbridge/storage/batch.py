@@ -6,7 +6,7 @@ A command's writes are taken over at its end, all or none, so that one which fai
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import msgspec
 from msgspec.structs import astuple
@@ -44,12 +44,8 @@ from tollbridge.usage import Provenance, TokenUsage
 T = TypeVar("T")
 
 
-class _Change(NamedTuple):
-    """A pack before and after the batch, and when it changed last."""
-
-    before: Pack
-    pack: Pack
-    at: Millis
+_Change = tuple[Pack, Pack, Millis]
+"""A pack before and after the batch, and when it changed last."""
 
 
 class Batch:
@@ -259,7 +255,7 @@ class Batch:
         The engine refuses it if two commands contradict each other, or one is malformed.
         """
         rows_of: tuple[tuple[str, list[Row]], ...] = (
-            ("update_pack", [_balances(change.pack) for change in self._changed.values()]),
+            ("update_pack", [_balances(pack) for _, pack, _ in self._changed.values()]),
             ("insert_hold", self._begun),
             ("insert_transfer", self._transfers),
             ("checkpoint_hold", self._checkpoints),
@@ -331,9 +327,9 @@ class Batch:
         for pack in packs:
             pack_id = pack.pack_id
             change = self._changed.get((env_id, pack_id))
-            before = live[pack_id] if change is None else change.before
+            before = live[pack_id] if change is None else change[0]
             live[pack_id] = pack
-            self._changed[env_id, pack_id] = _Change(before, pack, now)
+            self._changed[env_id, pack_id] = (before, pack, now)
 
     def _settled_before(self, settlement: Settlement) -> Settled:
         key = (settlement.env_id, settlement.request_id)

@@ -43,7 +43,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     """Upper bound of the tokens of the prompt, for the hold."""
 
 
-class Identity(NamedTuple):
+class Identity(msgspec.Struct, frozen=True, gc=False):
     """The ids and the time that an answer bears; entropy and clock are the caller's."""
 
     request_id: str
@@ -55,7 +55,7 @@ class Identity(NamedTuple):
     and after a restart. Empty: a tag without a secret."""
 
 
-class UpstreamTerms(NamedTuple):
+class UpstreamTerms(msgspec.Struct, frozen=True, gc=False):
     """How this target wants to be spoken to."""
 
     model: str
@@ -79,7 +79,7 @@ class Kept(NamedTuple):
     """A JSON array of `thinking` and `redacted_thinking` blocks."""
 
 
-class Reply(NamedTuple):
+class Reply(msgspec.Struct, frozen=True, gc=False):
     """A one-shot answer in the client's protocol."""
 
     body: bytes

@@ -5,6 +5,7 @@ import json
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from tests.fakes.bodies import OVERLOADED
 from tests.fakes.exchange_parts import JSON_HEAD, ScriptedReply
 from tests.fakes.world import ENV, KEY, in_world
@@ -188,7 +189,7 @@ def watched(world, key):
     server = msgspec.structs.replace(config.server, metrics_key="a long secret word")
     config = msgspec.structs.replace(config, server=server)
     gateway = dataclasses.replace(world.gateway, config=config, scoreboard=Board())
-    return Inquiry(gateway), world.inbound(b"")._replace(presented_key=lambda: key)
+    return Inquiry(gateway), replace(world.inbound(b""), presented_key=lambda: key)
 
 
 @in_world()

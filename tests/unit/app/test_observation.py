@@ -1,5 +1,6 @@
 """What an exchange tells those who watch."""
 
+from msgspec.structs import astuple
 from tests.fakes.bodies import chat_body, message_end, message_start, messages_body, text_delta
 from tests.fakes.exchange_parts import JSON_HEAD, ScriptedReply
 from tests.fakes.world import answer, in_world
@@ -9,7 +10,7 @@ from tollbridge.errors import ErrorCode
 
 
 def test_an_exchange_that_never_waited():
-    assert Waits() == (0, 0, None)
+    assert astuple(Waits()) == (0, 0, None)
 
 
 @in_world()
@@ -52,4 +53,4 @@ async def test_waits(world):
     world.store.admit, world.store.settle = slow_admit, slow_settle
     await world.ask(messages_body())
     (waits,) = world.observer.waits
-    assert waits == (5, 7, 35), "to the first event, not to the last"
+    assert astuple(waits) == (5, 7, 35), "to the first event, not to the last"

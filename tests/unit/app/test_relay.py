@@ -94,6 +94,36 @@ def test_one_write_per_read():
     )
 
 
+def whole_at_once(after):
+    client = RecordingClient()
+    relayed = relay(client)
+
+    async def scenario():
+        await relayed.stream(ScriptedReply([b"STOP"], prompt=True), Stream())
+        assert client.parts == []
+        assert (relayed.delivered, relayed.delivered_at, relayed.complete) == (True, 70, True)
+        after(relayed)
+
+    asyncio.run(scenario())
+    assert client.headers == {"x-test": "1", **dict(STREAM_HEAD)}
+    return client
+
+
+def test_an_answer_that_comes_whole_at_once_waits_for_its_end():
+    client = whole_at_once(Relay.finish)
+    assert (client.parts, client.finished) == ([b"STOP"], True)
+
+
+def test_an_answer_that_seemed_whole_and_goes_on_leaves_at_once():
+    client = whole_at_once(Relay.resume)
+    assert (client.parts, client.finished) == ([b"STOP"], False)
+
+
+def test_what_fails_after_a_whole_answer_is_told_behind_it():
+    client = whole_at_once(lambda relayed: relayed.fail(BROKEN))
+    assert client.body.startswith(b"STOP" + b"event: error\n")
+
+
 def test_what_is_only_text_is_not_searched_for_usage():
     client, tap = RecordingClient(), UsageTap()
     told = b'data: {"usage":{"output_tokens":7}}\n'

@@ -1,6 +1,7 @@
 from itertools import pairwise
 
 import pytest
+from msgspec.structs import replace
 
 from tollbridge.config import DIALECTS, ConfigError, parse_config
 from tollbridge.dialect_config import DialectOverrides
@@ -54,10 +55,10 @@ def test_every_effort_can_be_said_and_off_differs_from_on(name: str):
 def test_a_target_has_its_own_way_with_system_messages_and_refused_schemas():
     terms = UpstreamTerms("m", "generic", 10)
     assert dialect_for(terms) == dialect_of("generic")
-    assert dialect_for(terms._replace(system_messages="keep")).system is SystemPlace.IN_PLACE
-    assert dialect_for(terms._replace(system_messages="merge")).system is SystemPlace.LEADING
-    assert dialect_for(terms._replace(system_messages="user")).system is SystemPlace.USER_TEXT
-    avoiding = terms._replace(avoid=ErrorCode.SCHEMA_REFUSED)
+    assert dialect_for(replace(terms, system_messages="keep")).system is SystemPlace.IN_PLACE
+    assert dialect_for(replace(terms, system_messages="merge")).system is SystemPlace.LEADING
+    assert dialect_for(replace(terms, system_messages="user")).system is SystemPlace.USER_TEXT
+    avoiding = replace(terms, avoid=ErrorCode.SCHEMA_REFUSED)
     assert dialect_for(avoiding).schema is SchemaLevel.BARE
 
 

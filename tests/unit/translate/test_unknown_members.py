@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from msgspec.structs import replace
 
 from tollbridge.config import Protocol
 from tollbridge.translate.asks import read_ask
@@ -148,7 +149,7 @@ def sampled(
 
 def test_one_of_so_many_is_in_the_sample():
     ids = [f"{number:024x}" for number in range(1024)]
-    chosen = [one for one in ids if is_sampled(SAMPLED._replace(message_id=one))]
+    chosen = [one for one in ids if is_sampled(replace(SAMPLED, message_id=one))]
     assert len(chosen) * SAMPLE == len(ids)
 
 
