@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import cache
 from random import Random
 from typing import Any
@@ -53,17 +53,6 @@ class Stream:
         return point if self.amount else None
 
 
-class InOrder(set):
-    """Streams that are gone through in their order, so that one seed leads to one history."""
-
-    def __init__(self, streams: Iterable[Stream]) -> None:
-        self._streams = list(streams)
-        super().__init__(self._streams)
-
-    def __iter__(self) -> Iterator[Stream]:
-        return (stream for stream in self._streams if stream in self)
-
-
 class Worker:
     """A gateway process with a clock of its own."""
 
@@ -84,7 +73,7 @@ class Worker:
 
     async def tick(self) -> None:
         self.ticks += 2
-        self.pulse.live = InOrder(self.streams.values())
+        self.pulse.live = dict.fromkeys(self.streams.values())
         await self.pulse._careful(self.pulse._keep_accounts(self.ticks))
 
 

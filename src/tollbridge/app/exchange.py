@@ -110,7 +110,7 @@ class Exchange:
         finished = False
         self._task = asyncio.current_task()
         self._client.watch(self._leave)
-        gateway.pulse.live.add(self)
+        gateway.pulse.live[self] = None
         try:
             await self._attempt()
             finished = True
@@ -131,7 +131,7 @@ class Exchange:
                 raised = error
         # Not in a `finally`: what is compiled must not wait while it handles an error.
         self._client.unwatch()
-        gateway.pulse.live.discard(self)
+        gateway.pulse.live.pop(self, None)
         amount = await self._settle(finished=finished, failure=failure)
         if raised is not None:
             raise raised

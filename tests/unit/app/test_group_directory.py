@@ -96,7 +96,7 @@ async def test_own_usage_of_a_killed_worker_is_recovered_and_free(world):
     await settle_down()
     await world.beat(2)
     (exchange,) = world.exchanges
-    world.pulse.live.discard(exchange)
+    world.pulse.live.pop(exchange)
     world.now = Millis(world.now + LEASE_MS + 1)
     assert await world.store.sweep(world.now) == 1
     client.leave()

@@ -210,7 +210,7 @@ async def test_without_a_key_there_are_no_metrics(world):
 @in_world()
 async def test_figures_that_cannot_be_read(world):
     inquiry, inbound = watched(world, "a long secret word")
-    world.gateway.pulse.live.add("an exchange")
+    world.gateway.pulse.live["an exchange"] = None
     refused = await refusal(inquiry.metrics(inbound))
     world.gateway.pulse.live.clear()
     assert refused is ErrorCode.INTERNAL

@@ -65,7 +65,7 @@ class Live:
     def interrupt(self):
         self.interrupts += 1
         if self.interrupts == 2:
-            self._pulse.live.discard(self)
+            del self._pulse.live[self]
 
 
 class Ticking:
@@ -115,7 +115,7 @@ async def test_checkpoints_and_sweeps(world):
 
 @ticking
 async def test_many_checkpoints_are_written_a_few_at_a_time(world):
-    world.pulse.live.update(Live(world.pulse) for _ in range(2 * CHECKPOINTS_MAX + 1))
+    world.pulse.live |= dict.fromkeys(Live(world.pulse) for _ in range(2 * CHECKPOINTS_MAX + 1))
     await world.seconds(2)
     assert world.store.asked[1:] == ["checkpoint", "checkpoint", "checkpoint", "sweep"]
     world.pulse.live.clear()
@@ -124,7 +124,7 @@ async def test_many_checkpoints_are_written_a_few_at_a_time(world):
 @ticking
 async def test_heartbeats_after_ten_silent_ticks(world):
     live = Live(world.pulse)
-    world.pulse.live.add(live)
+    world.pulse.live[live] = None
     await world.seconds(25)
     assert live.beats == [10, 20]
     world.pulse.live.clear()
@@ -133,7 +133,7 @@ async def test_heartbeats_after_ten_silent_ticks(world):
 @ticking
 async def test_a_database_that_hangs_does_not_hold_the_heartbeats_back(world):
     live = Live(world.pulse)
-    world.pulse.live.add(live)
+    world.pulse.live[live] = None
     world.store.gate = asyncio.Event()
     await world.seconds(20)
     assert live.beats == [10, 20]
@@ -171,7 +171,7 @@ async def test_after_the_machine_slept_nobody_is_swept_at_once(world):
 
 @ticking
 async def test_a_bug_in_one_checkpoint_does_not_cost_the_lease(world):
-    world.pulse.live.add(Live(world.pulse, ZeroDivisionError()))
+    world.pulse.live[Live(world.pulse, ZeroDivisionError())] = None
     await world.seconds(2)
     assert isinstance(world.observer.troubles[0][1], ZeroDivisionError)
     assert world.store.asked[1:] == ["checkpoint", "sweep"]
@@ -216,7 +216,7 @@ class Door:
 @ticking
 async def test_drain_interrupts_until_nobody_is_left(world):
     live = Live(world.pulse)
-    world.pulse.live.add(live)
+    world.pulse.live[live] = None
     await world.pulse.drain(0, Door())
     assert live.interrupts == 2
 
