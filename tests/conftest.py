@@ -1,4 +1,5 @@
-"""What tests of several kinds need: a PostgreSQL server, and how many examples the properties try.
+"""What tests of several kinds need: a PostgreSQL server, the byte loops in C and in Python, and how
+many examples the properties try.
 
 `--hypothesis-profile=long` is for a night, the default for every run. Tests that say a number of
 their own keep it.
@@ -7,10 +8,12 @@ their own keep it.
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import HealthCheck, settings
 from tests.fakes.postgres_server import FAST, NoServerError, PostgresServer, postgres_running
+from tests.scan_in_c import NoCompilerError, scan_in_c
 
 from tollbridge.storage.sqlite_files import MEMORY
 
@@ -31,6 +34,15 @@ def postgres() -> Iterator[PostgresServer]:
             yield server
     except NoServerError as error:
         pytest.skip(f"PostgreSQL is left out: {error}")
+
+
+@pytest.fixture(scope="session")
+def c_scan() -> ModuleType:
+    """What `wire/scan` offers, in C."""
+    try:
+        return scan_in_c()
+    except NoCompilerError as error:
+        pytest.skip(f"the byte loops in C are left out: {error}")
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """Compile the modules that a request passes through, from the plain Python that they are.
 
 mypyc turns typed modules into C extensions that behave like their sources, at about two thirds of
-the CPU. Which modules: `tool.tollbridge.compiled` in pyproject.toml. Run in the project's root:
+the CPU. Which modules: `tool.tollbridge.compiled` in pyproject.toml. The C that stands beside them
+is compiled as well. Run in the project's root:
 
     python tools/compile_modules.py [DIRECTORY]
 
@@ -20,10 +21,12 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 
-from compiled_modules import compiled_modules
+from compiled_modules import SOURCES, compiled_modules
 
 CANNOT = 3
 """Exit status where a compiler or Python's headers are missing."""
+
+C_OPTIONS = ["-O2", "-Wall", "-Wextra"]
 
 GROUP = "tollbridge"
 """Names the library that holds the code of all modules; theirs only lead to it."""
@@ -44,7 +47,7 @@ def compile_modules(root: Path, directory: Path) -> None:
     """Write the extensions below `directory`."""
     # These take a while to import, and `missing` is to be told at once.
     from mypyc.build import mypycify  # noqa: PLC0415
-    from setuptools import setup  # noqa: PLC0415
+    from setuptools import Extension, setup  # noqa: PLC0415
     from setuptools.command.build_ext import build_ext  # noqa: PLC0415
 
     class OnAllCores(build_ext):
@@ -76,6 +79,9 @@ def compile_modules(root: Path, directory: Path) -> None:
             group_name=GROUP,
             target_dir=scratch,
         )
+        for source in (root / SOURCES).rglob("*.c"):
+            name = ".".join(source.relative_to(root / SOURCES).with_suffix("").parts)
+            extensions.append(Extension(name, [str(source)], extra_compile_args=C_OPTIONS))
         os.chdir(scratch)  # setuptools reads the pyproject.toml that it stands beside
         setup(
             name=GROUP,

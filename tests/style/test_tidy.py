@@ -50,6 +50,8 @@ BANNED = {
         "is unfinished work: finish it, or write down the limitation as a sentence in the docs"
     ),
 }
+C_FUNCTION = re.compile(r"^\w[^\n]*\n(\w+)\([^;{]*\)\n\{\n.*?^\}", re.MULTILINE | re.DOTALL)
+"""Its type, its name and its braces stand at the beginning of lines."""
 BINARY_SUFFIXES = {".png", ".ico", ".gguf", ".woff2", ".gz"}
 
 
@@ -74,6 +76,10 @@ def python_files() -> Iterator[Path]:
             yield path
 
 
+def c_files() -> Iterator[Path]:
+    return (path for path in tracked() if path.suffix == ".c")
+
+
 def modules() -> list[Path]:
     return [path for path in python_files() if path.is_relative_to(PACKAGE)]
 
@@ -86,24 +92,43 @@ def test_files_are_short():
     problems = [
         f"{path.relative_to(ROOT)}: {lines} lines; at most {FILE_LINES_MAX}."
         " Move one of its ideas into a module named after it."
-        for path in python_files()
+        for path in (*python_files(), *c_files())
         if (lines := path.read_text().count("\n")) > FILE_LINES_MAX
     ]
     assert not problems, told(problems)
 
 
-def test_functions_are_short():
-    problems = []
+def functions() -> Iterator[tuple[Path, int, str, int]]:
+    """Each function's file, line, name and length in lines."""
     for path in python_files():
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                lines = (node.end_lineno or node.lineno) - node.lineno + 1
-                if lines > FUNCTION_LINES_MAX:
-                    problems.append(
-                        f"{path.relative_to(ROOT)}:{node.lineno} {node.name}: {lines} lines; at"
-                        f" most {FUNCTION_LINES_MAX}. Name its steps and make them functions."
-                    )
+                yield (
+                    path,
+                    node.lineno,
+                    node.name,
+                    (node.end_lineno or node.lineno) - node.lineno + 1,
+                )
+    for path in c_files():
+        source = path.read_text()
+        for found in C_FUNCTION.finditer(source):
+            line = source.count("\n", 0, found.start()) + 1
+            yield path, line, found[1], found[0].count("\n") + 1
+
+
+def test_functions_are_short():
+    problems = [
+        f"{path.relative_to(ROOT)}:{line} {name}: {lines} lines; at"
+        f" most {FUNCTION_LINES_MAX}. Name its steps and make them functions."
+        for path, line, name, lines in functions()
+        if lines > FUNCTION_LINES_MAX
+    ]
     assert not problems, told(problems)
+
+
+def test_functions_of_both_languages_are_seen():
+    seen = {(path.suffix, name) for path, _, name, _ in functions()}
+    assert {(".py", "whole"), (".c", "whole_chunks"), (".c", "PyInit__scan")} <= seen
 
 
 def test_every_module_has_its_namesake_test():

@@ -6,12 +6,15 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from tollbridge.app.ports import UpstreamError
 from tollbridge.units import OVERHEAD_BYTES_MAX
+from tollbridge.wire.scan import whole_chunks
 
 PIECE_BYTES = 48
 """What a piece of the body takes beside its bytes: a flood of tiny chunks is a flood, too."""
 
 BEFORE_ANSWER = "before the first byte of the answer"
 IN_ANSWER = "in the middle of the answer"
+
+HEAD_END = b"\r\n\r\n"
 
 
 class Response:
@@ -22,10 +25,16 @@ class Response:
     a call of Python for each costs several times what parsing it does. It skips the bodies that
     204 and 304 do not have and refuses a message whose length is told twice; what it does not know
     is the request's method and where a close-delimited body ends.
+
+    Whole chunks are not shown to it where they can be taken without: between two chunks it waits
+    for the next one, however many there were. It sees the head, chunks that are cut or have
+    extensions, the last one, and everything that is wrong.
     """
 
     __slots__ = (
         "_bodyless",
+        "_chunk_ahead",
+        "_chunk_begun",
         "_news",
         "_overhead",
         "_parser",
@@ -55,6 +64,10 @@ class Response:
         self._to_eof = False
         self._news = False
         self._overhead = 0
+        self._chunk_ahead = -1
+        """So many bytes on, a chunk begins; -1: only the parser knows."""
+        self._chunk_begun = b""
+        """The beginning of that chunk's size line, which the parser has not seen."""
         self.on_body: Callable[[bytes], None] = self.chunks.append
         """Called for each piece of the body."""
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
@@ -65,12 +78,18 @@ class Response:
         Raises:
             UpstreamError: this is not HTTP/1.1, or too much of something that is not body.
         """
-        assert self._parser is not None, "fed after `close`"
+        parser = self._parser
+        assert parser is not None, "fed after `close`"
         chunks = self.chunks
         known = len(chunks)
         self._news = False
         try:
-            self._parser.feed_data(data)
+            if self._chunk_ahead >= 0:
+                self._feed_rest(parser, data)
+            elif self.head_done:
+                parser.feed_data(data)
+            else:
+                self._feed_head(parser, data)
         except (HttpParserError, HttpParserUpgrade) as error:
             if isinstance(error.__context__, UpstreamError):
                 raise error.__context__ from None
@@ -91,6 +110,46 @@ class Response:
             message = f"the answer's {where} is longer than {OVERHEAD_BYTES_MAX} bytes"
             raise UpstreamError(message, sent=True)
         return self._news
+
+    def _feed_head(self, parser: HttpResponseParser, data: bytes) -> None:
+        """Let the parser see the head alone, if it ends here and chunks follow it."""
+        cut = data.find(HEAD_END) + len(HEAD_END)
+        if data.find(b"chunked", 0, cut) < 0:
+            parser.feed_data(data)
+            return
+        parser.feed_data(data[:cut])
+        # If that was not where the head ends, the parser has seen some of the body, too, or waits
+        # for the head of another message.
+        if self.head_done and not self.ended and not self.chunks and _is_chunked(self.headers):
+            self._feed_chunks(parser, data, cut)
+        else:
+            parser.feed_data(data[cut:])
+
+    def _feed_rest(self, parser: HttpResponseParser, data: bytes) -> None:
+        """Let the parser see the rest of a chunk, then go on with those that follow it."""
+        rest = self._chunk_ahead
+        if rest >= len(data):
+            self._chunk_ahead = rest - len(data)
+            parser.feed_data(data)
+            return
+        if rest:
+            parser.feed_data(data[:rest])
+        elif self._chunk_begun:
+            data = self._chunk_begun + data
+            self._chunk_begun = b""
+        self._feed_chunks(parser, data, rest)
+
+    def _feed_chunks(self, parser: HttpResponseParser, data: bytes, at: int) -> None:
+        """Take the whole chunks from `at` on, and let the parser see what is none."""
+        content, end, missing = whole_chunks(data, at)
+        if content:
+            self.on_body(content)
+        self._chunk_ahead = 0
+        if missing < 0:
+            self._chunk_begun = data[end:]
+        elif end < len(data):
+            self._chunk_ahead = missing or -1
+            parser.feed_data(data[end:])
 
     def feed_eof(self) -> None:
         """The connection has ended.
@@ -153,6 +212,10 @@ class Response:
             self.ended = self._news = True
             # We asked for no upgrade: whatever talks after a 101, it is not HTTP.
             self.reusable = self.status != 101 and self._parser.should_keep_alive()
+
+
+def _is_chunked(headers: dict[str, str]) -> bool:
+    return headers.get("transfer-encoding", "").lower() == "chunked"
 
 
 def _ends_with_the_connection(headers: dict[str, str]) -> bool:

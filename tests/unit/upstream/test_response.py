@@ -1,14 +1,29 @@
 import gc
+import itertools
+from collections.abc import Iterator
+from types import ModuleType
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tollbridge.app.ports import UpstreamError
+from tollbridge.upstream import response as module
 from tollbridge.upstream.response import OVERHEAD_BYTES_MAX, PIECE_BYTES, Response
+from tollbridge.wire.scan import no_chunks
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\nX-Empty:\r\nX: 1\r\nx: 2\r\n\r\n"
+
+
+@pytest.fixture(params=["c", "python"], autouse=True, scope="module")
+def whole_chunks(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Everything holds whether or not the parser sees all chunks."""
+    with pytest.MonkeyPatch.context() as patch:
+        in_c = request.param == "c"
+        take = request.getfixturevalue("c_scan").whole_chunks if in_c else no_chunks
+        patch.setattr(module, "whole_chunks", take)
+        yield
 
 
 def fed(*pieces: bytes, bodyless: bool = False) -> Response:
@@ -43,6 +58,83 @@ def test_cut_anywhere(chunks: list[bytes], data: st.DataObject) -> None:
     prefix.feed(raw[: data.draw(st.integers(0, len(raw) - 1))])
     with pytest.raises(UpstreamError):
         prefix.feed_eof()
+
+
+PLAIN = st.binary(min_size=1, max_size=20).map(lambda chunk: b"%x\r\n%b\r\n" % (len(chunk), chunk))
+CODED = st.lists(
+    PLAIN
+    | st.sampled_from(
+        [b"3;x=1\r\nabc\r\n", b"0A\r\n0123456789\r\n", b"0\r\n\r\n", b"2\nok\n", b"\r\n\r\n", b"f"]
+    ),
+    max_size=8,
+).map(b"".join)
+STARTS = [CHUNKED, CHUNKED.replace(b": c", b": C"), b"\r\n\r\n" + CHUNKED, CHUNKED[:-2]]
+STARTS += [b"HTTP/1.1 103 Early\r\nlink: chunked\r\n\r\n" + CHUNKED]
+STARTS += [CHUNKED.replace(b"\r\n", b"\r\ntransfer-encoding: gzip\r\n", 1)]
+
+
+def outcome(reads: list[bytes], *, bodyless: bool) -> tuple[list[object], str, Response]:
+    """What each read brings, the error, and what is left."""
+    response = Response(bodyless=bodyless)
+    seen: list[object] = []
+    error = ""
+    try:
+        for read in reads:
+            if not response.ended:
+                news = response.feed(read)
+                seen.append((news, response.head_done, response.take()))
+        response.feed_eof()
+    except UpstreamError as failed:
+        error = str(failed)
+    return seen, error, response
+
+
+# The first blank line of the second read stands in a chunk, and not at the end of the head.
+@example(
+    start=CHUNKED,
+    coded=b"12\r\nchunked\r\n\r\n2\r\nok\r\n\r\n",
+    cuts=[len(CHUNKED) - 1],
+    bodyless=False,
+)
+@given(
+    start=st.sampled_from(STARTS),
+    coded=CODED,
+    cuts=st.lists(st.integers(1, 300), max_size=8),
+    bodyless=st.booleans(),
+)
+def test_nothing_depends_on_who_takes_the_chunks(
+    start: bytes, coded: bytes, cuts: list[int], bodyless: bool
+) -> None:
+    raw = start + coded
+    edges = [0, *sorted({cut for cut in cuts if cut < len(raw)}), len(raw)]
+    reads = [raw[a:b] for a, b in itertools.pairwise(edges)]
+    seen, error, response = outcome(reads, bodyless=bodyless)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "whole_chunks", no_chunks)
+        expected, expected_error, parsed = outcome(reads, bodyless=bodyless)
+    assert (seen, error) == (expected, expected_error)
+    for name in ("status", "headers", "head_done", "ended", "reusable"):
+        assert getattr(response, name) == getattr(parsed, name), name
+    assert response.take() == parsed.take()
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 1000, 100_000])
+def test_the_parser_sees_few_of_many_chunks(size: int, c_scan: ModuleType) -> None:
+    """Reads that cut chunks, and their size lines, find back to where chunks begin."""
+    raw = CHUNKED + b"".join(b"%x\r\n%b\r\n" % (index, b"x" * index) for index in range(1, 300))
+    taken = 0
+
+    def counted(data: bytes, at: int) -> tuple[bytes, int, int]:
+        nonlocal taken
+        content, end, missing = c_scan.whole_chunks(data, at)
+        taken += end - at
+        return content, end, missing
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "whole_chunks", counted)
+        response = fed(*(raw[at : at + size] for at in range(0, len(raw), size)))
+    assert sum(map(len, response.chunks)) == sum(range(300))
+    assert taken > len(raw) * (1 - 300 / size)
 
 
 @pytest.mark.parametrize(
