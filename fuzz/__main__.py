@@ -22,7 +22,7 @@ FOUND = HERE / "found"
 NAMES = (
     "sse", "asks", "requests", "answers", "chat_to_messages", "messages_to_chat",
     "identity_streams", "gathered_completion", "paused_turns", "http_response", "image_headers",
-    "text_frames",
+    "text_frames", "scan",
 )  # fmt: skip
 
 

@@ -81,9 +81,6 @@ class EventWriter:
     def count(self, text: str) -> None:
         """Count what was generated, shown or not."""
         self.said = text if self.said is None else ""
-        self._add(text)
-
-    def _add(self, text: str) -> None:
         chars = len(text)
         self._chars += chars
         self._bytes += chars if text.isascii() else len(text.encode())
@@ -99,7 +96,8 @@ class EventWriter:
 
     def write_taken(self, taken: Taken) -> None:
         """Events that are known to become others."""
-        self._add(taken.text)
+        self._chars += taken.chars
+        self._bytes += taken.utf8
         self._out.append(taken.sent)
 
     def sign(self, signature: str) -> None:

@@ -98,14 +98,14 @@ class OpenCalls:
         return call, new
 
     def note_sent(self, arguments: str) -> None:
-        """More arguments of the live call, if there is one, which the client has already.
+        """More arguments of the live call, which the client has already.
 
         Raises:
             GatewayError: like `add`.
         """
-        if self.live is not None:
-            self.live.arguments.append(self._held.add(arguments))
-            self.live.sent += 1
+        assert self.live is not None
+        self.live.arguments.append(self._held.add(arguments))
+        self.live.sent += 1
 
     def next_live(self) -> OpenCall | None:
         """The waiting call whose turn it is, once its name is known."""

@@ -118,14 +118,12 @@ class Relay:
             return None
         taken = self._frames.take(data, at)
         if taken is not None:
-            self._add(taken.text)
+            self._chars += taken.chars
+            self._utf8 += taken.utf8
         return taken
 
     def _count(self, text: str) -> None:
         self._said = text if self._said is None else ""
-        self._add(text)
-
-    def _add(self, text: str) -> None:
         size = len(text)
         self._chars += size
         self._utf8 += size if text.isascii() else len(text.encode())

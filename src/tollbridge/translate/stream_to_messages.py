@@ -161,7 +161,8 @@ class StreamToMessages:
         taken = self._frames.take(data, at)
         if taken is not None:
             self._writer.write_taken(taken)
-            self._calls.note_sent(taken.text)
+            if self._calls.live is not None:
+                self._calls.note_sent(taken.text)
         return taken
 
     def _take_block(self, block: bytes) -> None:

@@ -6,19 +6,15 @@ after the text on both sides; those that look the same are then taken by their b
 Any other event, and a text that JSON could spell in another way, goes the long way.
 """
 
-from itertools import repeat
-
 import msgspec
 
 from tollbridge.units import KIB
 from tollbridge.wire.codec import encode
+from tollbridge.wire.scan import texts
 from tollbridge.wire.sse import BOUNDARY
 
 STRIDE_BYTES = KIB // 2
 """So much of a read goes the long way before the rest may be taken by its bytes."""
-
-WINDOW_BYTES = 16 * KIB
-"""So much is looked at together: what stops the taking costs no more than this."""
 
 _strings = msgspec.json.Decoder(str)
 
@@ -30,15 +26,25 @@ _Frame = tuple[bytes, bytes]
 class Taken:
     """Events that were recognised."""
 
-    __slots__ = ("end", "sent", "text")
+    __slots__ = ("_at", "_data", "_frame", "chars", "end", "sent", "utf8")
 
-    def __init__(self, sent: bytes, text: str, end: int) -> None:
-        self.sent = sent
-        """What the client gets for them."""
-        self.text = text
-        """What they say together."""
-        self.end = end
-        """Where what follows them begins."""
+    def __init__(
+        self, found: tuple[bytes, int, int, int], data: bytes, at: int, frame: _Frame
+    ) -> None:
+        self.sent, self.end, self.chars, self.utf8 = found
+        """What the client gets for them, where what follows them begins, and how many characters
+        and UTF-8 bytes they say."""
+        self._data = data
+        self._at = at
+        self._frame = frame
+
+    @property
+    def text(self) -> str:
+        """What they say together. Most streams never ask."""
+        before, after = self._frame
+        events = self._data[self._at + len(before) : self.end - len(after)]
+        # There are line ends between two texts, which cannot stand inside of one.
+        return _strings.decode(b'"%b"' % events.replace(after + before, b""))
 
 
 def stride(data: bytes, at: int) -> int:
@@ -50,7 +56,7 @@ def stride(data: bytes, at: int) -> int:
 class TextFrames:
     """The frames of one stream. Only events that do nothing but add to one text may be shown."""
 
-    __slots__ = ("_client", "_client_between", "_same", "_seen", "_upstream", "ready")
+    __slots__ = ("_client", "_seen", "_upstream", "ready")
 
     def __init__(self) -> None:
         self.ready = False
@@ -59,9 +65,6 @@ class TextFrames:
         """Of the last event that was shown."""
         self._upstream: _Frame = (b"", b"")
         self._client: _Frame = (b"", b"")
-        self._client_between = b""
-        self._same = False
-        """The client gets what the upstream sent."""
 
     def show(self, block: bytes, text: str, sent: bytes) -> None:
         """An event (without its blank line), its text, and all that the client got for it."""
@@ -78,8 +81,6 @@ class TextFrames:
         self.ready = seen == self._seen
         if self.ready:
             self._upstream, self._client = upstream, client
-            self._same = upstream == client
-            self._client_between = client[1] + client[0]
 
     def forget(self) -> None:
         """An event of another kind has come: what follows it may be told in another way."""
@@ -89,80 +90,9 @@ class TextFrames:
     def take(self, data: bytes, at: int = 0) -> Taken | None:
         """The events from `at` on that only differ in their text; None: not one."""
         before, after = self._upstream
-        start = at + len(before)
-        end = data.rfind(after, start, at + WINDOW_BYTES)
-        if end <= start or not data.startswith(before, at):
-            return None
-        raw = data[start:end]
-        text = _plain(raw)
-        if text is None:  # several events, or one that JSON escapes
-            texts, text = self._texts(data[at:end])
-            if not texts:
-                return None
-            raw = b"".join(texts)
-            end = at + len(raw) + len(texts) * (len(before) + len(after)) - len(after)
-        else:
-            texts = [raw]
-        end += len(after)
-        if self._same:
-            sent = data[at:end]
-        else:
-            before, after = self._client
-            sent = b"".join((before, self._client_between.join(texts), after))
-        return Taken(sent, text, end)
-
-    def _texts(self, data: bytes) -> tuple[list[bytes], str]:
-        """The texts of events that lack the end of the last, and what they say together.
-
-        They are split at what is short and stands there once: of the ways to find what stands
-        between two texts it is the one that costs least by far.
-        """
-        before, after = self._upstream
-        parts = data.split(after)
-        texts = list(map(bytes.removeprefix, parts, repeat(before)))
-        raw = b"".join(texts)
-        framing = len(parts) * (len(before) + len(after)) - len(after)
-        if len(raw) + framing == len(data) and b"" not in texts:
-            text = _plain(raw)
-            if text is not None and (text.isascii() or all(map(_is_whole, texts))):
-                return texts, text
-        texts, said = [], []
-        for part in parts:
-            # Another event in between looks like a text that is no JSON.
-            text = _read(part[len(before) :]) if part.startswith(before) else None
-            if not text:
-                break
-            texts.append(part[len(before) :])
-            said.append(text)
-        return texts, "".join(said)
-
-
-def _plain(raw: bytes) -> str | None:
-    """The text, if JSON has it as it is; None or empty if not."""
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError:
-        return None
-    return text if text.isprintable() and '"' not in text and "\\" not in text else None
-
-
-def _read(raw: bytes) -> str | None:
-    """The text, if JSON has it spelled like this and we would, too; None or empty if not."""
-    text = _plain(raw)
-    if text is None:
-        quoted = b'"%b"' % raw
-        try:
-            text = _strings.decode(quoted)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return None
-        if encode(text) != quoted:
-            return None
-    return text
-
-
-def _is_whole(raw: bytes) -> bool:
-    """Whether a part of valid UTF-8 begins with a character, not in the middle of one."""
-    return raw[0] & 0xC0 != 0x80
+        to_before, to_after = self._client
+        found = texts(data, at, before, after, to_before, to_after)
+        return None if found is None else Taken(found, data, at, self._upstream)
 
 
 def _frame(event: bytes, quoted: bytes) -> _Frame | None:

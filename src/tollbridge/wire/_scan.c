@@ -118,8 +118,177 @@ whole_chunks(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return Py_BuildValue("(Nnn)", joined, PyLong_AsSsize_t(args[1]) + taken, missing);
 }
 
+/* The size of an escape as `codec.encode` spells it; 0: it is none of those, or cut. */
+static size_t
+escape_size(Bytes at, Bytes end)
+{
+    size_t there = (size_t)(end - at);
+    if (there >= 2 && at[1] != '\0' && strchr("\"\\bfnrt", at[1]) != NULL)
+        return 2;
+    if (there < 6 || memcmp(at, "\\u00", 4) != 0)
+        return 0;
+    if (at[4] == '0' && at[5] != '\0' && strchr("01234567bef", at[5]) != NULL)
+        return 6; /* the others below 0x10 have escapes of two letters */
+    if (at[4] == '1' && at[5] != '\0' && strchr("0123456789abcdef", at[5]) != NULL)
+        return 6;
+    return 0;
+}
+
+/* The size in UTF-8 of a character that is not ASCII (RFC 3629); 0: it is none, or cut. */
+static size_t
+wide_size(Bytes at, Bytes end)
+{
+    unsigned char lead = at[0], low = 0x80, high = 0xBF;
+    size_t size = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+
+    if (lead < 0xC2 || lead > 0xF4 || (size_t)(end - at) < size)
+        return 0;
+    if (lead == 0xE0)
+        low = 0xA0;
+    else if (lead == 0xED) /* surrogates lie above */
+        high = 0x9F;
+    else if (lead == 0xF0)
+        low = 0x90;
+    else if (lead == 0xF4)
+        high = 0x8F;
+    if (at[1] < low || at[1] > high)
+        return 0;
+    for (size_t i = 2; i < size; i++) {
+        if ((at[i] & 0xC0) != 0x80)
+            return 0;
+    }
+    return size;
+}
+
+/* A text: where its closing quote stands, and what it is once decoded. */
+typedef struct {
+    Bytes end; /* NULL: it is cut, or spelled in another way */
+    size_t chars, utf8;
+} Text;
+
+static Text
+text_at(Bytes at, Bytes end)
+{
+    Text text = {NULL, 0, 0};
+
+    while (at < end && *at != '"') {
+        size_t size = 1, utf8 = 1;
+        if (*at == '\\')
+            size = escape_size(at, end);
+        else if (*at >= 0x80)
+            size = utf8 = wide_size(at, end);
+        else if (*at < 0x20)
+            size = 0;
+        if (size == 0)
+            return text;
+        at += size;
+        text.chars++;
+        text.utf8 += utf8;
+    }
+    if (at < end)
+        text.end = at;
+    return text;
+}
+
+/* What stands before and after a text. */
+typedef struct {
+    const char *before, *after;
+    Py_ssize_t before_size, after_size;
+} Frame;
+
+static int
+read_frame(PyObject *const *args, Frame *frame)
+{
+    if (!PyBytes_Check(args[0]) || !PyBytes_Check(args[1])) {
+        PyErr_SetString(PyExc_TypeError, "a frame must be bytes");
+        return 0;
+    }
+    frame->before = PyBytes_AS_STRING(args[0]);
+    frame->before_size = PyBytes_GET_SIZE(args[0]);
+    frame->after = PyBytes_AS_STRING(args[1]);
+    frame->after_size = PyBytes_GET_SIZE(args[1]);
+    return 1;
+}
+
+static int
+starts_with(Bytes at, Bytes end, const char *prefix, Py_ssize_t size)
+{
+    return end - at >= size && memcmp(at, prefix, (size_t)size) == 0;
+}
+
+static char *
+put(char *out, const void *bytes, Py_ssize_t size)
+{
+    memcpy(out, bytes, (size_t)size);
+    return out + size;
+}
+
+#define TEXTS_MAX 512 /* at once; the caller comes again for more */
+#define FRAME_BYTES_MAX (PY_SSIZE_T_MAX / TEXTS_MAX / 4) /* so many of them are a size, still */
+
+/* Texts from `at` on, `raw` bytes in sum, in another frame. */
+static PyObject *
+framed(Bytes at, const Bytes *ends, Py_ssize_t count, Py_ssize_t raw, const Frame *from,
+       const Frame *to)
+{
+    if (to->before_size > FRAME_BYTES_MAX || to->after_size > FRAME_BYTES_MAX ||
+        raw > PY_SSIZE_T_MAX / 2)
+        return PyErr_NoMemory();
+    Py_ssize_t size = raw + count * (to->before_size + to->after_size);
+    PyObject *sent = PyBytes_FromStringAndSize(NULL, size);
+    if (sent == NULL)
+        return NULL;
+    char *out = PyBytes_AS_STRING(sent);
+    for (Py_ssize_t i = 0; i < count; i++) {
+        at += from->before_size;
+        out = put(out, to->before, to->before_size);
+        out = put(out, at, ends[i] - at);
+        out = put(out, to->after, to->after_size);
+        at = ends[i] + from->after_size;
+    }
+    return sent;
+}
+
+static PyObject *
+texts(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    Bytes begin, end, ends[TEXTS_MAX];
+    Frame from, to;
+
+    (void)module;
+    if (count != 6) {
+        PyErr_SetString(PyExc_TypeError, "texts takes 6 arguments");
+        return NULL;
+    }
+    if (!read_rest(args[0], args[1], &begin, &end) || !read_frame(args + 2, &from) ||
+        !read_frame(args + 4, &to))
+        return NULL;
+
+    Bytes at = begin;
+    Py_ssize_t found = 0, raw = 0, chars = 0, utf8 = 0;
+    while (found < TEXTS_MAX && starts_with(at, end, from.before, from.before_size)) {
+        Bytes start = at + from.before_size;
+        Text text = text_at(start, end);
+        if (text.chars == 0 || text.end == NULL ||
+            !starts_with(text.end, end, from.after, from.after_size))
+            break;
+        raw += text.end - start;
+        chars += (Py_ssize_t)text.chars;
+        utf8 += (Py_ssize_t)text.utf8;
+        ends[found++] = text.end;
+        at = text.end + from.after_size;
+    }
+    if (found == 0)
+        Py_RETURN_NONE;
+    PyObject *sent = framed(begin, ends, found, raw, &from, &to);
+    if (sent == NULL)
+        return NULL;
+    return Py_BuildValue("(Nnnn)", sent, PyLong_AsSsize_t(args[1]) + (at - begin), chars, utf8);
+}
+
 static PyMethodDef methods[] = {
     {"whole_chunks", (PyCFunction)(void (*)(void))whole_chunks, METH_FASTCALL, NULL},
+    {"texts", (PyCFunction)(void (*)(void))texts, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
 };
 

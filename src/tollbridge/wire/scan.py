@@ -4,7 +4,19 @@ The C (`_scan.c`) makes them fast and nothing else: what it takes, others would 
 the same way, and what it does not take is left to them.
 """
 
-__all__ = ["no_chunks", "whole_chunks"]
+from itertools import repeat
+
+import msgspec
+
+from tollbridge.units import KIB
+from tollbridge.wire.codec import encode
+
+__all__ = ["no_chunks", "texts", "texts_in_python", "whole_chunks"]
+
+WINDOW_BYTES = 16 * KIB
+"""So much is looked at together in Python: what stops the taking costs no more than this."""
+
+_strings = msgspec.json.Decoder(str)
 
 
 def no_chunks(data: bytes, at: int, /) -> tuple[bytes, int, int]:  # noqa: ARG001
@@ -19,7 +31,82 @@ def no_chunks(data: bytes, at: int, /) -> tuple[bytes, int, int]:  # noqa: ARG00
     return b"", at, 0
 
 
+def texts_in_python(
+    data: bytes, at: int, before: bytes, after: bytes, to_before: bytes, to_after: bytes, /
+) -> tuple[bytes, int, int, int] | None:
+    """Texts in JSON that stand in a row between `before` and `after`, put into another frame.
+
+    The frames have the quotes in them. A text is not empty, valid UTF-8 by itself, and spelled as
+    `codec.encode` spells it. Given are: the texts between `to_before` and `to_after`, where the
+    first thing begins that is not one, and the characters and UTF-8 bytes that the texts are, once
+    decoded. None: not even one stands at `at`. There may be more than are taken at once.
+    """
+    start = at + len(before)
+    end = data.rfind(after, start, at + WINDOW_BYTES)
+    if end <= start or not data.startswith(before, at):
+        return None
+    raws, said = _split(data[at:end], before, after)
+    if not raws:
+        return None
+    end = at + sum(map(len, raws)) + len(raws) * (len(before) + len(after))
+    sent = b"".join((to_before, (to_after + to_before).join(raws), to_after))
+    return sent, end, len(said), len(said.encode())
+
+
+def _split(data: bytes, before: bytes, after: bytes) -> tuple[list[bytes], str]:
+    """The texts as they are spelled, and what they say together; `data` lacks the last `after`.
+
+    They are split at what is short and stands there once: of the ways to find what stands
+    between two texts it is the one that costs least by far.
+    """
+    parts = data.split(after)
+    raws = list(map(bytes.removeprefix, parts, repeat(before)))
+    raw = b"".join(raws)
+    framing = len(parts) * (len(before) + len(after)) - len(after)
+    if len(raw) + framing == len(data) and b"" not in raws:
+        text = _plain(raw)
+        if text is not None and (text.isascii() or all(map(_is_whole, raws))):
+            return raws, text
+    raws, said = [], []
+    for part in parts:
+        # Something else in between looks like a text that is no JSON.
+        text = _read(part[len(before) :]) if part.startswith(before) else None
+        if not text:
+            break
+        raws.append(part[len(before) :])
+        said.append(text)
+    return raws, "".join(said)
+
+
+def _plain(raw: bytes) -> str | None:
+    """The text, if JSON has it as it is; None or empty if not."""
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        return None
+    return text if text.isprintable() and '"' not in text and "\\" not in text else None
+
+
+def _read(raw: bytes) -> str | None:
+    """The text, if JSON has it spelled like this and we would, too; None or empty if not."""
+    text = _plain(raw)
+    if text is None:
+        quoted = b'"%b"' % raw
+        try:
+            text = _strings.decode(quoted)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
+        if encode(text) != quoted:
+            return None
+    return text
+
+
+def _is_whole(raw: bytes) -> bool:
+    """Whether a part of valid UTF-8 begins with a character, not in the middle of one."""
+    return raw[0] & 0xC0 != 0x80
+
+
 try:
-    from tollbridge.wire._scan import whole_chunks
+    from tollbridge.wire._scan import texts, whole_chunks
 except ImportError:
-    whole_chunks = no_chunks
+    texts, whole_chunks = texts_in_python, no_chunks

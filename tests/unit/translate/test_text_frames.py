@@ -1,6 +1,19 @@
+from collections.abc import Iterator
+
 import pytest
 
+from tollbridge.translate import text_frames
 from tollbridge.translate.text_frames import TextFrames
+from tollbridge.wire.scan import texts_in_python
+
+
+@pytest.fixture(params=["c", "python"], autouse=True, scope="module")
+def texts(request: pytest.FixtureRequest) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        in_c = request.param == "c"
+        take = request.getfixturevalue("c_scan").texts if in_c else texts_in_python
+        patch.setattr(text_frames, "texts", take)
+        yield
 
 
 def event(text: str, tail: str = "") -> bytes:

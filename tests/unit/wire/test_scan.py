@@ -1,8 +1,15 @@
 from types import ModuleType
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tollbridge.wire.scan import no_chunks
+from tollbridge.wire.codec import encode
+from tollbridge.wire.scan import no_chunks, texts_in_python
+
+BEFORE, AFTER = b'data: {"delta":{"text":"', b'"}}\n\n'
+FRAME = (BEFORE, AFTER)
+TOLD = (b'event: x\ndata: {"content":"', b'"}\n\n')
 
 
 @pytest.mark.parametrize(
@@ -54,3 +61,92 @@ def test_other_arguments_are_refused(c_scan: ModuleType):
         c_scan.whole_chunks(b"")
     with pytest.raises(TypeError):
         c_scan.whole_chunks(bytearray(b"2\r\nok\r\n"), 0)
+    with pytest.raises(TypeError):
+        c_scan.texts(b"", 0, *FRAME, *FRAME[:1])
+    with pytest.raises(TypeError):
+        c_scan.texts(b"", 0, *FRAME, BEFORE, None)
+
+
+def framed(raws: list[bytes], frame: tuple[bytes, bytes] = FRAME) -> bytes:
+    return b"".join(frame[0] + raw + frame[1] for raw in raws)
+
+
+def spelled(text: str) -> bytes:
+    return encode(text)[1:-1]
+
+
+@given(st.lists(st.text(min_size=1), min_size=1, max_size=20), st.binary(max_size=9))
+def test_every_text_is_taken_as_it_is_encoded(c_scan: ModuleType, said: list[str], rest: bytes):
+    raws = list(map(spelled, said))
+    data = b"12" + framed(raws) + rest
+    whole = "".join(said)
+    for frame in (FRAME, TOLD, (b"", b"")):
+        expected = (framed(raws, frame), len(data) - len(rest), len(whole), len(whole.encode()))
+        assert c_scan.texts(data, 2, *FRAME, *frame) == expected
+        assert texts_in_python(data, 2, *FRAME, *frame) == expected
+
+
+def test_every_ascii_character_is_known(c_scan: ModuleType):
+    for code in range(0x80):
+        raw = spelled(chr(code))
+        assert c_scan.texts(framed([raw]), 0, *FRAME, b"", b"") == (raw, len(framed([raw])), 1, 1)
+        other = b"\\u%04x" % code
+        if raw != other:
+            assert c_scan.texts(framed([other]), 0, *FRAME, *FRAME) is None
+            assert texts_in_python(framed([other]), 0, *FRAME, *FRAME) is None
+
+
+ODD = [
+    b"", b'"', b"\\", b"\\/", b"\\u0061", b"\\u000B", b"\\u000a", b"\\u001F", b"\\u00e9", b"\\ud83d",
+    b"\\ud83d\\ude00", b"\\u001", b"\\u0", b"\\x", b"\t", b"\n", b"\0", b"\\\0", b"\\u00\0\0",
+    b"\\u001\0", b"\xff", b"\x80", b"\xc1\xbf", b"\xc2", b"\xe5\xb7", b"\xa5", b"\xe0\x9f\xbf", b"\xed\xa0\x80",
+    b"\xf0\x8f\xbf\xbf", b"\xf4\x90\x80\x80", b"\xf5\x80\x80\x80", b"\xf0\x9f\x98", b"\xe5A\xa5",
+]  # fmt: skip
+WIDE = [
+    b"\xc2\x80",
+    b"\xdf\xbf",
+    b"\xe0\xa0\x80",
+    b"\xed\x9f\xbf",
+    b"\xee\x80\x80",
+    b"\xef\xbf\xbf",
+]
+WIDE += [b"\xf0\x90\x80\x80", b"\xf4\x8f\xbf\xbf"]
+
+
+@pytest.mark.parametrize("raw", ODD)
+def test_what_is_spelled_otherwise_ends_the_row(raw: bytes, c_scan: ModuleType):
+    for texts in (c_scan.texts, texts_in_python):
+        for odd in (raw, b"a" + raw, raw + b"z") if raw else (raw,):
+            assert texts(framed([odd]), 0, *FRAME, *FRAME) is None
+            found = texts(framed([b"a", odd, b"b"]), 0, *FRAME, *FRAME)
+            assert found == (framed([b"a"]), len(framed([b"a"])), 1, 1)
+
+
+@given(
+    st.lists(
+        st.sampled_from([*ODD, *WIDE, b"word", b"\\n", b"\\\\", b'\\"', BEFORE, AFTER, b"\\u001f"])
+        | st.binary(max_size=6)
+        | st.text(max_size=6).map(spelled),
+        max_size=8,
+    ),
+    st.booleans(),
+    st.integers(0, 400),
+)
+def test_both_versions_take_the_same(c_scan: ModuleType, raws: list[bytes], joined: bool, cut: int):
+    data = framed([b"".join(raws)] if joined else raws)[: cut or None]
+    expected = texts_in_python(data, 0, *FRAME, *TOLD)
+    assert c_scan.texts(data, 0, *FRAME, *TOLD) == expected
+
+
+@pytest.mark.parametrize("count", [511, 512, 513, 5000])
+def test_more_texts_are_left_to_another_call(count: int, c_scan: ModuleType):
+    data = framed([b"\\n"] * count)
+    for texts in (c_scan.texts, texts_in_python):
+        at = chars = 0
+        sent = b""
+        while at < len(data):
+            more, at, said, _ = texts(data, at, *FRAME, *TOLD)
+            sent += more
+            chars += said
+        assert sent == framed([b"\\n"] * count, TOLD)
+        assert chars == count
