@@ -159,11 +159,10 @@ class ChatRelay(Relay):
         self._finish_seen = False
 
     def _block(self, block: bytes) -> bytes:
-        sse = parse_block(block)
-        if sse is None:
+        _, data = parse_block(block)
+        if not data:
             # A comment keeps the connection alive; an event without data breaks decoders.
             return block + BOUNDARY if block.startswith(b":") else b""
-        data = sse.data
         if data.strip() == DONE:
             return self._finale()
         if self._looks:

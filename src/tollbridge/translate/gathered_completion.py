@@ -48,16 +48,16 @@ class GatheredCompletion(Relay):
         return Reply(encode({**self._whole, "choices": choices}), self.usage, self.counted_output)
 
     def _block(self, block: bytes) -> bytes:
-        sse = parse_block(block)
-        if sse is None:
+        _, data = parse_block(block)
+        if not data:
             return b""
-        if sse.data.strip() == DONE:
+        if data.strip() == DONE:
             self.finished = self._is_whole()
             return b""
-        known = read_chunk(sse.data)
+        known = read_chunk(data)
         if known.usage is not None:
             self.usage = usage_from_chat(known.usage)
-        chunk = decode_answer(sse.data, _chunks)
+        chunk = decode_answer(data, _chunks)
         for name, value in chunk.items():
             if name not in _OURS and value is not None:
                 self._whole[name] = value

@@ -180,19 +180,19 @@ class MessagesRelay(Relay):
         """What was left out, for the next request."""
 
     def _block(self, block: bytes) -> bytes:
-        sse = parse_block(block)
-        if sse is None:
+        name, data = parse_block(block)
+        if not data:
             # A comment keeps the connection alive; an event without data breaks decoders.
             return block + BOUNDARY if block.startswith(b":") else b""
         if self._looks:
             self._looks -= 1
-            note_messages_event(sse.data, self._unknown)
+            note_messages_event(data, self._unknown)
         try:
-            event = _event_decoder.decode(sse.data)
+            event = _event_decoder.decode(data)
         except msgspec.ValidationError:
             # An event of a kind that is not known yet, or `[DONE]` of a server that mixes up the
             # protocols.
-            return block + BOUNDARY if sse.data.startswith(b"{") else b""
+            return block + BOUNDARY if data.startswith(b"{") else b""
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return b""  # not JSON
         delta = event.delta
@@ -201,11 +201,11 @@ class MessagesRelay(Relay):
             if text:
                 self._count(text)
         if event.type != "content_block_delta" or self._hidden:
-            changed = self._changed(event, sse.data)
+            changed = self._changed(event, data)
             if changed is not None:
                 return changed
-        if sse.event is None:
-            return encode_event(event.type, sse.data)  # SDKs drop events without a name
+        if name is None:
+            return encode_event(event.type, data)  # SDKs drop events without a name
         return block + BOUNDARY
 
     def _changed(self, event: PassingEvent, data: bytes) -> bytes | None:

@@ -9,7 +9,7 @@ from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.bridge import Ask, Identity, Kept
 from tollbridge.translate.counting import count_text
 from tollbridge.translate.failures import stream_error
-from tollbridge.translate.text_frames import Taken, TextFrames, stride
+from tollbridge.translate.text_frames import Taken, TextFrames
 from tollbridge.usage import TokenUsage
 from tollbridge.wire.sse import SSEDecoder
 
@@ -59,7 +59,7 @@ class Relay:
                     at = taken.end
                     continue
                 self.only_text = False
-                start, at = at, stride(data, at)
+                start, at = at, self._frames.stride(data, at)
                 sent += self._relay(self._decoder.blocks(data[start:at]))
             except GatewayError as error:
                 sent.append(self.fail(error))

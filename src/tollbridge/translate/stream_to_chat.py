@@ -137,13 +137,13 @@ class ChatStream(Relay):
         self.finished = False
 
     def _block(self, block: bytes) -> bytes:
-        sse = parse_block(block)
-        if sse is None or sse.data == DONE:
+        name, data = parse_block(block)
+        if not data or data == DONE:
             return b""
         if self._turn is not None:
-            self._turn.event(sse.data)
+            self._turn.event(data)
             self._said = ""  # each has to be seen
-        return self._take(sse.event, sse.data)
+        return self._take(name, data)
 
     def _take(self, name: str | None, data: bytes) -> bytes:
         """An event by its name, if it came with one, and its data."""

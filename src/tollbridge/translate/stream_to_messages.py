@@ -21,7 +21,7 @@ from tollbridge.translate.open_calls import OpenCall, OpenCalls
 from tollbridge.translate.signatures import client_tool_id, sign_thinking
 from tollbridge.translate.stop_matcher import StopMatcher
 from tollbridge.translate.stops import finish_word, stop_reason
-from tollbridge.translate.text_frames import Taken, TextFrames, stride
+from tollbridge.translate.text_frames import Taken, TextFrames
 from tollbridge.translate.think_tags import ThinkTags
 from tollbridge.usage import TokenUsage
 from tollbridge.wire.chat.chunks import ChunkChoice, ChunkDelta
@@ -84,7 +84,7 @@ class StreamToMessages:
                     at = taken.end
                     continue
                 self.only_text = False
-                start, at = at, stride(data, at)
+                start, at = at, self._frames.stride(data, at)
                 blocks = self._sse.blocks(data[start:at])
                 self._take(blocks)
                 if blocks and not self._writer.begun:
@@ -166,7 +166,7 @@ class StreamToMessages:
         return taken
 
     def _take_block(self, block: bytes) -> None:
-        name, data = parse_block(block) or (None, b"")
+        name, data = parse_block(block)
         if data.startswith(DONE):
             self._end(done=True)
         if self._ended or not data:

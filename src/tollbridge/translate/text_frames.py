@@ -42,25 +42,21 @@ class Taken:
     def text(self) -> str:
         """What they say together. Most streams never ask."""
         before, after = self._frame
-        events = self._data[self._at + len(before) : self.end - len(after)]
+        quoted = self._data[self._at + len(before) - 1 : self.end - len(after) + 1]
         # There are line ends between two texts, which cannot stand inside of one.
-        return _strings.decode(b'"%b"' % events.replace(after + before, b""))
-
-
-def stride(data: bytes, at: int) -> int:
-    """How far to go the long way from `at` on, before `take` is worth another try."""
-    end = data.find(BOUNDARY, at + STRIDE_BYTES)
-    return len(data) if end < 0 else end + len(BOUNDARY)
+        return _strings.decode(quoted.replace(after + before, b""))
 
 
 class TextFrames:
     """The frames of one stream. Only events that do nothing but add to one text may be shown."""
 
-    __slots__ = ("_client", "_seen", "_upstream", "ready")
+    __slots__ = ("_client", "_seen", "_soon", "_upstream", "ready")
 
     def __init__(self) -> None:
         self.ready = False
         """Whether `take` may recognise something."""
+        self._soon = False
+        """One event was shown: the next may be all that it takes."""
         self._seen: tuple[_Frame, _Frame] | None = None
         """Of the last event that was shown."""
         self._upstream: _Frame = (b"", b"")
@@ -77,6 +73,7 @@ class TextFrames:
             return
         if b"\\" in upstream[0] or b"\\" in upstream[1]:
             return  # what is escaped there might be the text, and what was found another member
+        self._soon = seen is None
         self._seen = (upstream, client)
         self.ready = seen == self._seen
         if self.ready:
@@ -84,8 +81,13 @@ class TextFrames:
 
     def forget(self) -> None:
         """An event of another kind has come: what follows it may be told in another way."""
-        self.ready = False
+        self.ready = self._soon = False
         self._seen = None
+
+    def stride(self, data: bytes, at: int) -> int:
+        """How far to go the long way from `at` on, before `take` is worth a try."""
+        end = data.find(BOUNDARY, at if self._soon else at + STRIDE_BYTES)
+        return len(data) if end < 0 else end + len(BOUNDARY)
 
     def take(self, data: bytes, at: int = 0) -> Taken | None:
         """The events from `at` on that only differ in their text; None: not one."""
@@ -97,7 +99,8 @@ class TextFrames:
 
 def _frame(event: bytes, quoted: bytes) -> _Frame | None:
     """Around the only place where the text stands; None if that is not plain to see."""
-    before, found, after = event.partition(quoted)
-    if not found or quoted in after:
+    at = event.find(quoted)
+    after = at + len(quoted)
+    if at < 0 or event.find(quoted, after) >= 0:
         return None
-    return before + b'"', b'"' + after
+    return event[: at + 1], event[after - 1 :]

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from tollbridge.translate import text_frames
-from tollbridge.translate.text_frames import TextFrames
+from tollbridge.translate.text_frames import STRIDE_BYTES, TextFrames
 from tollbridge.wire.scan import texts_in_python
 
 
@@ -134,3 +134,19 @@ def test_a_text_whose_place_is_not_plain_teaches_nothing(text: str):
             b'data: {"kind":"data","delta":{"text":"%b"}}' % text.encode(), text, told(text)
         )
     assert not frames.ready
+
+
+def test_one_event_goes_the_long_way_where_one_more_may_be_enough():
+    data = (event("a") + b"\n\n") * 100
+    one = len(event("a")) + 2
+    frames = TextFrames()
+    many = frames.stride(data, one)
+    assert many % one == 0
+    assert many > one + STRIDE_BYTES
+    frames.show(event("\\u0061"), "a", told("a"))
+    assert frames.stride(data, one) == many, "nothing was learned from it"
+    frames.show(event("a"), "a", b"x" + told("a"))
+    assert frames.stride(data, one) == 2 * one
+    frames.show(event("b"), "b", told("b"))
+    assert frames.stride(data, one) == many, "the two did not agree"
+    assert frames.stride(data[:-1], len(data) - one) == len(data) - 1
