@@ -62,6 +62,9 @@ def answering(protocol: str) -> Handle:
             return True
         for piece in reply.pieces:
             writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            # Ends here if nobody listens any more: each write that follows would be a line of the
+            # log, all of which pytest keeps.
+            await writer.drain()
             await asyncio.sleep(0.005)
         if reply.ending == "clean":
             writer.write(b"0\r\n\r\n")
