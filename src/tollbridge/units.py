@@ -83,8 +83,9 @@ EVENT_BYTES_MAX = 8 * MIB
 RESPONSE_BYTES_MAX = 64 * MIB
 """A one-shot answer of an upstream that has to be held in memory to be translated."""
 
-HELD_CHARS_MAX = 64 * MIB
-"""Characters of tool calls' arguments and of thinking that the translation of one stream keeps."""
+HELD_BYTES_MAX = 64 * MIB
+"""Memory for the tool calls' arguments and the thinking that the translation of one stream keeps,
+and as much again for a turn that its upstream may pause."""
 
 ERROR_BODY_BYTES_MAX = 64 * KIB
 """What is read of an upstream's error body."""

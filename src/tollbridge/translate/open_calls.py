@@ -73,7 +73,7 @@ class OpenCalls:
         """The call that a fragment belongs to, now with the fragment, and whether it is new.
 
         Raises:
-            GatewayError: UPSTREAM_FAILED beyond `CALLS_MAX` calls and `HELD_CHARS_MAX`.
+            GatewayError: UPSTREAM_FAILED beyond `CALLS_MAX` calls or `HELD_BYTES_MAX`.
         """
         function = piece.function or FunctionCall()
         index = self._index(piece, function)
@@ -91,8 +91,8 @@ class OpenCalls:
             self.waiting.append(call)
         self._last = index
         if piece.id or function.name:
-            call.id = call.id or piece.id or ""
-            call.name = call.name or function.name or ""
+            call.id = call.id or self._held.add(piece.id or "")
+            call.name = call.name or self._held.add(function.name or "")
         if function.arguments:
             call.arguments.append(self._held.add(function.arguments))
         return call, new

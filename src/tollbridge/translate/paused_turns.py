@@ -9,6 +9,7 @@ reports is added up.
 import msgspec
 from msgspec import Raw
 
+from tollbridge.translate.held import Held
 from tollbridge.translate.members import read_answer_members, read_members, write_member
 from tollbridge.usage import TokenUsage
 from tollbridge.wire.codec import decode_answer, encode
@@ -42,11 +43,17 @@ class PausedTurn:
         self._blocks: list[Raw] = []
         """Every content block before the last pause, byte for byte where it came whole."""
         self._events: list[bytes] = []
+        self._held = Held("a turn that it may pause")
         self._paused = False
         self._resumes = 0
 
     def event(self, data: bytes) -> None:
-        """An event of the stream passes; it may be needed again."""
+        """An event of the stream passes; it may be needed again.
+
+        Raises:
+            GatewayError: UPSTREAM_FAILED beyond `HELD_BYTES_MAX` in the whole turn.
+        """
+        self._held.count(len(data))
         self._events.append(data)
 
     def total(self, usage: TokenUsage | None) -> TokenUsage | None:
@@ -63,12 +70,20 @@ class PausedTurn:
         """An answer has ended; whether that is a pause, which `resume` is to end.
 
         `content` are its blocks; None: they have come as events.
+
+        Raises:
+            GatewayError: UPSTREAM_FAILED: the blocks are too large, or cannot be read.
         """
         if reason != PAUSE or self._resumes == RESUMES_MAX:
             return False
         self._before = self.total(self._answer) or self._before
         self._answer = TokenUsage()
-        self._blocks += _blocks_of(self._events) if content is None else content
+        if content is None:
+            content = _blocks_of(self._events)
+        else:
+            for block in content:
+                self._held.count(len(bytes(block)))
+        self._blocks += content
         self._events.clear()
         self._paused = True
         return True
@@ -100,31 +115,49 @@ def _blocks_of(events: list[bytes]) -> list[Raw]:
     Raises:
         GatewayError: a tool's input is no JSON.
     """
-    blocks: list[_Json] = []
-    by_index: dict[object, _Json] = {}
-    inputs: dict[object, str] = {}
+    blocks: list[_Growing] = []
+    by_index: dict[object, _Growing] = {}
     for data in events:
         event = decode_answer(data, _events)
         kind, index = event.get("type"), event.get("index", 0)
         block, delta = event.get("content_block"), event.get("delta")
         if kind == "content_block_start" and isinstance(block, dict):
-            by_index[index] = block
-            blocks.append(block)
-            inputs.pop(index, None)
+            by_index[index] = _Growing(block)
+            blocks.append(by_index[index])
         elif kind == "content_block_delta" and isinstance(delta, dict) and index in by_index:
-            _grow(by_index[index], delta)
-            if delta.get("type") == "input_json_delta":
-                inputs[index] = inputs.get(index, "") + str(delta.get("partial_json") or "")
-        elif kind == "content_block_stop" and inputs.get(index, "").strip():
-            by_index[index]["input"] = decode_answer(inputs[index].encode(), _anything)
-    return [Raw(encode(block)) for block in blocks]
+            by_index[index].grow(delta)
+    return [Raw(encode(block.whole())) for block in blocks]
 
 
-def _grow(block: _Json, delta: _Json) -> None:
-    kind = str(delta.get("type"))
-    if kind == "citations_delta":
-        known = block.get("citations")
-        block["citations"] = [*(known if isinstance(known, list) else ()), delta.get("citation")]
-    elif kind in _GROWN_BY:
-        source, target = _GROWN_BY[kind]
-        block[target] = f"{block.get(target) or ''}{delta.get(source) or ''}"
+class _Growing:
+    """A block and what its deltas add to it, joined once."""
+
+    __slots__ = ("_block", "_citations", "_input", "_texts")
+
+    def __init__(self, block: _Json) -> None:
+        self._block = block
+        self._citations: list[object] = []
+        self._input: list[str] = []
+        self._texts: dict[str, list[str]] = {}
+        """By member."""
+
+    def grow(self, delta: _Json) -> None:
+        kind = str(delta.get("type"))
+        if kind == "citations_delta":
+            self._citations.append(delta.get("citation"))
+        elif kind == "input_json_delta":
+            self._input.append(str(delta.get("partial_json") or ""))
+        elif kind in _GROWN_BY:
+            source, target = _GROWN_BY[kind]
+            self._texts.setdefault(target, []).append(str(delta.get(source) or ""))
+
+    def whole(self) -> _Json:
+        block = self._block
+        for member, texts in self._texts.items():
+            block[member] = f"{block.get(member) or ''}{''.join(texts)}"
+        if self._citations:
+            known = block.get("citations")
+            block["citations"] = [*(known if isinstance(known, list) else ()), *self._citations]
+        if text := "".join(self._input).strip():
+            block["input"] = decode_answer(text.encode(), _anything)
+        return block

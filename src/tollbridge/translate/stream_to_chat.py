@@ -158,6 +158,8 @@ class ChatStream(Relay):
             if reduced is None:
                 return self._broken("an event that cannot be read")
             return self._take(None, reduced)
+        if event.type == "content_block_start":
+            self._held.count(len(data))
         step = STEPS.get((self._phase, event.type))
         if step is not None:
             return step(self, event)
@@ -182,7 +184,7 @@ class ChatStream(Relay):
         if text:
             return self._fragment(block, text)
         if delta.signature is not None:
-            block.signature = delta.signature
+            block.signature = self._held.add(delta.signature)
         elif text is None and block.member:
             self._note("delta", delta.type)
         return b""

@@ -291,7 +291,7 @@ class StreamToMessages:
                 self._think(text)
             if self._thinking is not None:
                 if detail.signature:
-                    self._thinking.seal(detail.signature)
+                    self._thinking.seal(self._held.add(detail.signature))
                 if detail.data:
                     self._thinking.redact(self._held.add(detail.data))
                 continue

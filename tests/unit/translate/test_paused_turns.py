@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tollbridge.errors import ErrorCode
+from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.translate import held
 from tollbridge.translate.asks import read_ask
 from tollbridge.translate.bridge import Identity, UpstreamTerms
 from tollbridge.translate.chat_on_messages import ChatOnMessages
@@ -196,6 +197,27 @@ def test_a_turn_that_never_ends_is_not_taken_for_a_whole_one(stream: bool) -> No
             finish = choices[0]["finish_reason"]
     assert made.resume() is None
     assert (b'"finish_reason":"length"' in sent) if stream else finish == "length"
+
+
+def test_a_turn_is_kept_up_to_a_bound_over_all_its_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(held, "HELD_BYTES_MAX", 3_000)
+    words = "sent more than 3000 bytes of a turn that it may pause"
+    made = bridge(stream=False)
+    for _ in range(3):
+        made.reply(body_of({**FOUND, "of_tomorrow": "x" * 700}, stop="pause_turn"))
+        assert made.resume() is not None
+    with pytest.raises(GatewayError, match=words) as caught:
+        made.reply(body_of({**FOUND, "of_tomorrow": "x" * 700}, stop="pause_turn"))
+    assert caught.value.code is ErrorCode.UPSTREAM_FAILED
+    streaming = bridge(stream=True)
+    streaming.stream().feed(events_of(THOUGHT, SEARCH, stop="pause_turn"))
+    assert streaming.resume() is not None
+    stream = streaming.stream()
+    ping = encode_event("ping", b'{"type":"ping"}')
+    sent = stream.feed(ping * 40)
+    assert stream.failure is not None
+    assert words in stream.failure.message
+    assert sent.count(b'"error"') == 1
 
 
 def test_without_a_tool_of_the_upstream_s_a_pause_is_no_clean_stop_either() -> None:
