@@ -37,6 +37,12 @@ MEMORY_MIB_MAX_DEFAULT = 1_024
 DRAIN_S_DEFAULT = 20.0
 """How long a gateway that stops waits for the exchanges under way."""
 
+CUT_S = 5.0
+"""How long exchanges that were ended may take to be settled; what is not settled then is spooled
+or recovered."""
+FLUSH_S = 2.0
+"""How long the last bytes of a stopping worker may take to leave."""
+
 DESCRIPTORS_RESERVED = 64
 """File descriptors of a worker that are for its database, logs and sockets of its own. Half of the
 others are for clients: each exchange may need another one for its upstream."""
@@ -59,6 +65,11 @@ STALLED_S = 120.0
 """A client that takes nothing of its answer for so long is dropped."""
 DISCARD_S = 10.0
 """How long the rest of a refused body is still read and thrown away."""
+
+PLACED_BYTES_MAX = 4 * MIB
+"""A body that is announced to be longer gets memory as it comes, not beforehand."""
+KEPT_BYTES_MAX = 16 * MIB
+"""Freed memory at the end of the heap that is not given back: long bodies need it again."""
 
 HEADER_CHARS_MAX = 2_048
 """Some of an answer's headers name members of the client's request; clients refuse heads of a few
@@ -90,8 +101,51 @@ and as much again for a turn that its upstream may pause."""
 ERROR_BODY_BYTES_MAX = 64 * KIB
 """What is read of an upstream's error body."""
 
+LINGER_S = 1.0
+"""How long to wait for the end of an upstream body whose terminal event has been seen; a body that
+ends in time leaves its connection for the next request."""
+TOOL_CALLS_MAX = 4_096
+"""Tool calls, or pieces of reasoning, in one answer; more than that is a runaway."""
+BLOCKS_MAX = 4_096
+"""Content blocks in one message; more than that is a runaway, not an answer."""
+RESUMES_MAX = 8
+"""A turn that is paused more often ends in `length`: not whole, and the client may go on."""
+HIDDEN_THINKING_BYTES_MAX = 4 * MIB
+"""What one signature may unpack to; more is a bomb, not a thought."""
+COUNT_TIMEOUT_S = 5.0
+"""A count that takes longer is worth less than an estimate now."""
+ASK_AGAIN_AFTER_MS = 300_000
+"""How long an upstream that does not know the endpoint is not asked again."""
+
 RAW_USAGE_CHARS_MAX = 4_096
 """What a usage record keeps of the usage in the upstream's own words."""
+
+KEYS_MAX = 50_000
+"""Keys kept in memory; about 500 bytes each."""
+GROUPS_MAX = 1_000
+"""Groups kept in memory, a few kB each. Their connections are closed when idle, like all others."""
+HEADS_MAX = 64
+"""How many heads are remembered; clients of one kind send the same headers on."""
+HEADER_NAMES_MAX = 1_000
+"""Header names of clients that are remembered; the same few come with every request."""
+PATHS_MAX = 512
+"""Paths that were looked up are remembered: clients ask for the same few."""
+MODELS_MAX = 1_000
+"""Models whose prompts' tokens are learned."""
+OUTLIERS_MAX = 10_000
+"""Records kept. Only upstreams that tenants add and remove could reach it; the oldest goes."""
+UNKNOWN_NAMES_MAX = 200
+"""Names are of clients' choosing: beyond so many they are counted together and not logged."""
+ENTRIES_MAX = 4_096
+"""With more environments and limited keys than this all is dropped, so that it cannot grow on."""
+VAULT_MS = Millis(3_600_000)
+"""How long thinking waits for the next turn."""
+VAULT_ENTRY_BYTES_MAX = 1 * MIB
+"""More thinking than this in one turn is not kept."""
+VAULT_ENVIRONMENT_BYTES_MAX = 8 * MIB
+"""The thinking of one environment; the oldest makes room."""
+VAULT_BYTES_MAX = 64 * MIB
+"""The thinking of all; the oldest makes room."""
 
 HEARTBEAT_MS = Millis(10_000)
 """Silence towards a streaming client before a heartbeat is sent (protocol notes C.9.6)."""
@@ -102,6 +156,13 @@ CHECKPOINT_MS = Millis(2_000)
 LEASE_MS = Millis(10_000)
 """A worker that has not renewed its lease for this long is dead; its holds are recovered."""
 
+GIVE_UP_S = 5.0
+"""A command that a database keeps waiting for so long ends: the database counts as away."""
+DATABASE_CONNECT_S = 3.0
+"""For all hosts of a PostgreSQL address together."""
+DATABASE_ANSWER_S = 10.0
+"""A PostgreSQL server that is silent for this long counts as away."""
+
 OUTPUT_FLOOR_TOKENS = Tokens(16)
 """A hold is never capped below this many output tokens: a shorter answer helps nobody."""
 
@@ -110,6 +171,9 @@ MINUTE_MS = Millis(60_000)
 
 ALERT_LEVELS_DEFAULT = (50, 80, 95, 100)
 """Percent of a pack that are spent when its owner is told."""
+
+ALERT_TIMEOUT_S = 15.0
+"""How long the webhook may take to answer."""
 
 ALERT_RETRY_MS = Millis(2_000)
 """After this an alert that was not delivered is tried again; doubled with each try."""

@@ -22,10 +22,9 @@ from tollbridge.app.ports import (
     UpstreamError,
     UpstreamRequest,
 )
-from tollbridge.units import Millis
+from tollbridge.units import ALERT_TIMEOUT_S, Millis
 
 SIGNATURE_HEADER = "x-tollbridge-signature"
-PATIENCE_S = 15.0
 
 
 class WebhookRefusedError(Exception):
@@ -85,7 +84,7 @@ class Alerter:
             (SIGNATURE_HEADER, signature(webhook.secret, self._clock(), body)),
         ]
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(ALERT_TIMEOUT_S):
                 request = UpstreamRequest("POST", webhook.path, tuple(headers), body)
                 reply = await webhook.upstream.send(request)
                 reply.abort()

@@ -7,9 +7,7 @@ model, a new key or a model just switched on is honoured on the very next reques
 """
 
 from tollbridge.app.ports import AccountStore, KeyRecord
-
-RECORDS_MAX = 50_000
-"""Keys kept in memory; about 500 bytes each."""
+from tollbridge.units import KEYS_MAX
 
 
 class Directory:
@@ -29,7 +27,7 @@ class Directory:
         if record is None:
             record = await self._store.find_key(key_hash)
             if record is not None:
-                if len(self._records) >= RECORDS_MAX:
+                if len(self._records) >= KEYS_MAX:
                     self._records.pop(next(iter(self._records)))
                 self._records[key_hash] = record
         return record

@@ -11,10 +11,7 @@ from tollbridge.app.ports import AccountStore, KeyRecord, ModelServer
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.routing.catalog import NAME_CHARS_MAX, OPERATOR_GROUP
 from tollbridge.routing.group import Group, group_unknown
-from tollbridge.units import EnvId
-
-GROUPS_MAX = 1_000
-"""Groups kept in memory, a few kB each. Their connections are closed when idle, like all others."""
+from tollbridge.units import GROUPS_MAX, EnvId
 
 LOOP_HEADER = "cdn-loop"
 """Names who has forwarded a request (RFC 8586), so that none comes round again and again."""

@@ -26,12 +26,15 @@ from tollbridge.translate.asks import CountAsk, read_count
 from tollbridge.translate.bridge import UpstreamTerms
 from tollbridge.translate.count_requests import count_request, read_count_reply
 from tollbridge.translate.prompt_text import prompt_text
-from tollbridge.units import RESPONSE_BYTES_MAX, EnvId, Millis, RequestId
+from tollbridge.units import (
+    ASK_AGAIN_AFTER_MS,
+    COUNT_TIMEOUT_S,
+    RESPONSE_BYTES_MAX,
+    EnvId,
+    Millis,
+    RequestId,
+)
 
-COUNT_TIMEOUT_S = 5.0
-"""A count that takes longer is worth less than an estimate now."""
-ASK_AGAIN_AFTER_MS = 300_000
-"""How long an upstream that does not know the endpoint is not asked again."""
 _UNKNOWN = frozenset({404, 405, 501})
 
 

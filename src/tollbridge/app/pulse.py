@@ -12,12 +12,9 @@ from tollbridge.app.alerts import Alerter
 from tollbridge.app.ports import AccountStore, Clock, Observer, Scoreboard, StoreUnavailableError
 from tollbridge.app.settlement import Settler
 from tollbridge.ledger.model import Checkpoint
-from tollbridge.units import CHECKPOINT_MS, HEARTBEAT_MS, LEASE_MS, Millis
+from tollbridge.units import CHECKPOINT_MS, CUT_S, HEARTBEAT_MS, LEASE_MS, Millis
 
 TICK_S = 1.0
-CUT_S = 5.0
-"""How long exchanges that were ended may take to be settled; what is not settled then is spooled
-or recovered."""
 DRAIN_STEP_S = 0.02
 CHECKPOINTS_MAX = 16
 """In one transaction: a tenth of a millisecond in which no stream goes on."""

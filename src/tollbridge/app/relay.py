@@ -19,7 +19,7 @@ from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.bridge import GatheredAnswer, Reply, StreamBridge
 from tollbridge.translate.failures import failure_from_upstream, stream_error
 from tollbridge.translate.usage_tap import UsageTap
-from tollbridge.units import ERROR_BODY_BYTES_MAX, RESPONSE_BYTES_MAX, Millis, RequestId
+from tollbridge.units import ERROR_BODY_BYTES_MAX, LINGER_S, RESPONSE_BYTES_MAX, Millis, RequestId
 from tollbridge.wire.sse import COMMENT_HEARTBEAT, encode_event
 
 T = TypeVar("T")
@@ -33,10 +33,6 @@ so that another upstream may still be tried."""
 
 NO_STREAM = ("application/json", "text/html")
 """Types of bodies that are an error, or an error page, where a stream was asked for."""
-
-LINGER_S = 1.0
-"""How long to wait for the end of an upstream body whose terminal event has been seen; a body that
-ends in time leaves its connection for the next request."""
 
 
 class Relay:

@@ -9,13 +9,15 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from tollbridge.translate.bridge import Kept
-from tollbridge.units import MIB, EnvId, Millis
+from tollbridge.units import (
+    VAULT_BYTES_MAX,
+    VAULT_ENTRY_BYTES_MAX,
+    VAULT_ENVIRONMENT_BYTES_MAX,
+    VAULT_MS,
+    EnvId,
+    Millis,
+)
 
-KEPT_FOR_MS = Millis(3_600_000)
-ENTRY_BYTES_MAX = 1 * MIB
-"""More thinking than this in one turn is not kept."""
-ENVIRONMENT_BYTES_MAX = 8 * MIB
-WORKER_BYTES_MAX = 64 * MIB
 ENTRY_OVERHEAD_BYTES = 400
 """What an entry costs besides its blocks."""
 
@@ -30,8 +32,8 @@ class MemoryVault:
 
     def __init__(
         self,
-        worker_bytes_max: int = WORKER_BYTES_MAX,
-        environment_bytes_max: int = ENVIRONMENT_BYTES_MAX,
+        worker_bytes_max: int = VAULT_BYTES_MAX,
+        environment_bytes_max: int = VAULT_ENVIRONMENT_BYTES_MAX,
     ) -> None:
         self.bytes = 0
         self._worker_bytes_max = worker_bytes_max
@@ -45,9 +47,9 @@ class MemoryVault:
         return env_id in self._entries
 
     async def keep(self, env_id: EnvId, kept: Kept, now: Millis) -> None:
-        """Keep a turn's thinking for `KEPT_FOR_MS`."""
+        """Keep a turn's thinking for `VAULT_MS`."""
         size = len(kept.blocks) + ENTRY_OVERHEAD_BYTES
-        if size > min(ENTRY_BYTES_MAX, self._environment_bytes_max, self._worker_bytes_max):
+        if size > min(VAULT_ENTRY_BYTES_MAX, self._environment_bytes_max, self._worker_bytes_max):
             return
         self._forget_expired(now)
         self._forget(env_id, kept.call_id)
@@ -57,7 +59,7 @@ class MemoryVault:
         while self.bytes + size > self._worker_bytes_max:
             self._forget(*next(iter(self._ages)))
         self._entries.setdefault(env_id, entries)[kept.call_id] = _Entry(
-            kept.blocks, Millis(now + KEPT_FOR_MS)
+            kept.blocks, Millis(now + VAULT_MS)
         )
         self._ages[env_id, kept.call_id] = size
         self._sizes[env_id] = self._sizes.get(env_id, 0) + size

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from tollbridge.errors import GatewayError
 from tollbridge.routing.catalog import Target
 from tollbridge.routing.classes import REACTIONS
-from tollbridge.units import Millis
+from tollbridge.units import OUTLIERS_MAX, Millis
 
 STREAK_MAX = 5
 """So many failures in a row take a target out."""
@@ -33,8 +33,6 @@ EJECTION_MS_MAX = 120_000
 """The first and the longest time for which a target is out."""
 PARKED_S_MAX = 60
 """No `retry-after` is honoured for longer."""
-OUTLIERS_MAX = 10_000
-"""Records kept. Only upstreams that tenants add and remove could reach it; the oldest goes."""
 
 Key = tuple[str, str]
 """Upstream and model there."""

@@ -6,9 +6,8 @@ from urllib.parse import unquote_to_bytes
 import httptools
 
 from tollbridge.errors import ErrorCode, GatewayError
-from tollbridge.units import HEAD_BYTES_MAX, HEADERS_MAX
+from tollbridge.units import HEAD_BYTES_MAX, HEADER_NAMES_MAX, HEADERS_MAX
 
-_NAMES_MAX = 1_000
 _NAME_BYTES_MAX = 64
 NAMES: dict[bytes, str] = {}
 """Header names in lower case: the same few come with every request."""
@@ -34,7 +33,7 @@ NOWHERE = _Nowhere()
 def name_in_lower_case(name: bytes) -> str:
     """And remember it, within bounds. Looking into `NAMES` first is cheaper than a call."""
     key = name.lower().decode("latin-1")
-    if len(NAMES) < _NAMES_MAX and len(name) <= _NAME_BYTES_MAX:
+    if len(NAMES) < HEADER_NAMES_MAX and len(name) <= _NAME_BYTES_MAX:
         NAMES[name] = key
     return key
 

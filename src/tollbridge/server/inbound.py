@@ -5,12 +5,10 @@ from collections.abc import Callable, Mapping
 from io import BytesIO
 
 from tollbridge.errors import ErrorCode, GatewayError
-from tollbridge.units import KIB, MIB
+from tollbridge.units import KIB, PLACED_BYTES_MAX
 
 PLACED_BYTES_MIN = 16 * KIB
 """Less than this is not worth a place of its own."""
-PLACED_BYTES_MAX = 4 * MIB
-"""A body that is announced to be longer gets memory as it comes, not beforehand."""
 
 
 class ClientGoneError(Exception):

@@ -5,13 +5,11 @@ import os
 import resource
 from pathlib import Path
 
-from tollbridge.units import MIB
+from tollbridge.units import KEPT_BYTES_MAX, MIB
 
 UNLIMITED = 1_000_000
 """File descriptors of a process that may have as many as it likes."""
 
-KEPT_BYTES_MAX = 16 * MIB
-"""Freed memory at the end of the heap that is not given back."""
 MAPPED_BYTES_MIN = 4 * MIB
 """What is larger, and finds no room in what is kept, is mapped by itself and given back."""
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from tollbridge.config import Protocol
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.routing.catalog import OPERATOR_GROUP
+from tollbridge.units import PATHS_MAX
 
 GROUP_PREFIX = "/v1/ai/"
 _SLASHES = re.compile("//+")
@@ -103,11 +104,7 @@ def route(method: str, path: str) -> Route:
     return place
 
 
-PATHS_KNOWN = 512
-"""Paths that were looked up are remembered: clients ask for the same few."""
-
-
-@functools.lru_cache(PATHS_KNOWN)
+@functools.lru_cache(PATHS_MAX)
 def _find(path: str) -> tuple[Route, str] | None:
     # Receipts belong to the environment, not to a group.
     receipt = _RECEIPT.fullmatch(path)

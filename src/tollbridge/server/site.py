@@ -10,11 +10,18 @@ from tollbridge.app.ports import Clock
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.server.inbound import Request
 from tollbridge.server.outbound import Answer
-from tollbridge.units import BACKLOG, BODY_GRACE_S, DISCARD_S, HEAD_S, IDLE_S, STALLED_S, Millis
+from tollbridge.units import (
+    BACKLOG,
+    BODY_GRACE_S,
+    DISCARD_S,
+    FLUSH_S,
+    HEAD_S,
+    IDLE_S,
+    STALLED_S,
+    Millis,
+)
 
 TICK_S = 1.0
-FLUSH_S = 2.0
-"""How long the last bytes of a stopping worker may take to leave."""
 FLUSH_STEP_S = 0.01
 
 CONNECTIONS_MAX = 1_000_000

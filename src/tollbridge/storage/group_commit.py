@@ -21,6 +21,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from tollbridge.app.ports import StoreUnavailableError
 from tollbridge.storage.session import OutcomeUnknownError
+from tollbridge.units import GIVE_UP_S
 
 COMMANDS_MAX = 64
 """Commands in one transaction: about 2 ms in which the loop serves nobody else."""
@@ -31,8 +32,6 @@ RETRY_LAST_S = 0.01
 """A batch that found the database locked comes back after a delay between these, times a fraction
 between a half and one, so that two processes do not meet again and again."""
 
-GIVE_UP_S = 5.0
-"""A database that is locked for this long counts as away."""
 
 _GOLDEN = 0.6180339887498949
 """Multiples of it, modulo 1, spread evenly: jitter that needs no randomness."""

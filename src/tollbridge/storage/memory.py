@@ -11,10 +11,7 @@ import msgspec
 
 from tollbridge.ledger.limits import Window
 from tollbridge.ledger.model import Budget, Leg, Pack
-from tollbridge.units import EnvId, KeyId, Millis, PackId, RequestId
-
-ENTRIES_MAX = 4_096
-"""With more environments and limited keys than this all is dropped, so that it cannot grow on."""
+from tollbridge.units import ENTRIES_MAX, EnvId, KeyId, Millis, PackId, RequestId
 
 Counted = tuple[EnvId, KeyId]
 """A key, or with an empty key the environment as a whole."""

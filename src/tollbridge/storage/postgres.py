@@ -26,7 +26,7 @@ from tollbridge.storage import control, group_records, records
 from tollbridge.storage.batch import Batch
 from tollbridge.storage.control_store import ControlTransactions
 from tollbridge.storage.postgres_batch import QUERIES, Reads
-from tollbridge.storage.postgres_commit import BATCHES_MAX, GIVE_UP_S, CommitQueue
+from tollbridge.storage.postgres_commit import BATCHES_MAX, CommitQueue
 from tollbridge.storage.postgres_connections import (
     Connection,
     Connections,
@@ -37,7 +37,7 @@ from tollbridge.storage.postgres_connections import (
 from tollbridge.storage.replay import ReplaySession, UnreadError
 from tollbridge.storage.session import OutcomeUnknownError, Session, Value
 from tollbridge.storage.sweep import due
-from tollbridge.units import ALERT_LEVELS_DEFAULT, EnvId, Millis, PackId, RequestId
+from tollbridge.units import ALERT_LEVELS_DEFAULT, GIVE_UP_S, EnvId, Millis, PackId, RequestId
 
 CONTROL_CONNECTIONS = 2
 """Beside those of the batches: for keys, lists, reports and changes."""

@@ -34,7 +34,7 @@ from tollbridge.storage.postgres_connections import (
 )
 from tollbridge.storage.replay import UnreadError
 from tollbridge.storage.session import OutcomeUnknownError
-from tollbridge.units import EnvId, Millis
+from tollbridge.units import GIVE_UP_S, EnvId, Millis
 
 COMMANDS_MAX = 64
 """Commands in one transaction: about 2 ms in which the loop serves nobody else."""
@@ -48,8 +48,6 @@ RACES_MAX = 2
 RETRY_FIRST_S = 0.002
 RETRY_LAST_S = 0.25
 DRAIN_STEP_S = 0.005
-GIVE_UP_S = 5.0
-"""A command that waits for this long ends with `StoreUnavailableError`."""
 
 _GOLDEN = 0.6180339887498949
 """Multiples of it, modulo 1, spread evenly: jitter that needs no randomness."""

@@ -10,12 +10,7 @@ import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 
 from tollbridge.app.ports import StoreUnavailableError
-
-CONNECT_TIMEOUT_S = 3.0
-"""For all hosts of the address together."""
-
-STATEMENT_TIMEOUT_S = 10.0
-"""A server that is silent for this long counts as away."""
+from tollbridge.units import DATABASE_ANSWER_S, DATABASE_CONNECT_S
 
 SETTINGS = {
     "jit": "off",
@@ -137,7 +132,7 @@ class Connections:
         while self._idle:
             connection = self._idle.pop()
             with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError):
-                await connection.close(timeout=CONNECT_TIMEOUT_S)
+                await connection.close(timeout=DATABASE_CONNECT_S)
         # Those that were cut off before are closed by the event loop in its next turn.
         await asyncio.sleep(0)
 
@@ -146,8 +141,8 @@ async def connect(dsn: str) -> Connection:
     """A connection to the host that accepts writes, with the settings of the hot path."""
     connection: Connection = await asyncpg.connect(
         dsn,
-        timeout=CONNECT_TIMEOUT_S,
-        command_timeout=STATEMENT_TIMEOUT_S,
+        timeout=DATABASE_CONNECT_S,
+        command_timeout=DATABASE_ANSWER_S,
         target_session_attrs=SessionAttribute.read_write,
         server_settings={"application_name": "tollbridge"},
     )

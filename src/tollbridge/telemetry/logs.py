@@ -15,9 +15,8 @@ import msgspec
 from tollbridge.app.ports import Alert, Clock, Waits
 from tollbridge.errors import GatewayError
 from tollbridge.ledger.model import Settlement
+from tollbridge.units import UNKNOWN_NAMES_MAX
 
-UNKNOWN_NAMES_MAX = 200
-"""Names are of clients' choosing: beyond so many they are counted as `OTHERS` and not logged."""
 OTHERS = "(others)"
 
 _encoder = msgspec.json.Encoder()

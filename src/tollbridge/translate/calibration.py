@@ -10,6 +10,7 @@ costs microseconds; nothing is charged by it where the upstream reports.
 from typing import NamedTuple
 
 from tollbridge.translate.prompt_features import Features
+from tollbridge.units import MODELS_MAX
 
 
 class Kind(NamedTuple):
@@ -36,7 +37,6 @@ CLOSE_ENOUGH = 0.01
 """Errors from which nothing is learned, and no time is spent."""
 ABSURD = 6.0
 """A report that differs from the first guess by this factor counts something else."""
-MODELS_MAX = 1_000
 
 
 class _Filter:

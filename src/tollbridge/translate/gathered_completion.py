@@ -16,7 +16,8 @@ from tollbridge.translate.bridge import Ask, Identity, Reply
 from tollbridge.translate.chat_answers import read_chunk
 from tollbridge.translate.counting import usage_from_chat
 from tollbridge.translate.relay import Relay
-from tollbridge.wire.chat.fold import CHOICES_MAX, TOOL_CALLS_MAX
+from tollbridge.units import TOOL_CALLS_MAX
+from tollbridge.wire.chat.fold import CHOICES_MAX
 from tollbridge.wire.chat.responses import ChatUsage
 from tollbridge.wire.codec import decode_answer, encode
 from tollbridge.wire.sse import DONE, parse_block

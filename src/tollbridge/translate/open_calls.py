@@ -9,11 +9,8 @@ import msgspec
 
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.held import Held
+from tollbridge.units import TOOL_CALLS_MAX
 from tollbridge.wire.chat.requests import FunctionCall, ToolCall
-
-CALLS_MAX = 4096
-"""Tool calls in one answer; more than that is a runaway."""
-
 
 PATIENCE_CHARS = 64 * 1024 * 1024
 """So much of one call's arguments is looked through in vain while they come, far more than honest
@@ -73,17 +70,17 @@ class OpenCalls:
         """The call that a fragment belongs to, now with the fragment, and whether it is new.
 
         Raises:
-            GatewayError: UPSTREAM_FAILED beyond `CALLS_MAX` calls or `HELD_BYTES_MAX`.
+            GatewayError: UPSTREAM_FAILED beyond `TOOL_CALLS_MAX` calls or `HELD_BYTES_MAX`.
         """
         function = piece.function or FunctionCall()
         index = self._index(piece, function)
         call = self._by_index.get(index)
         new = call is None or (bool(function.name) and _begins_another(call, piece, function))
         if new or call is None:
-            if self.count == CALLS_MAX:
+            if self.count == TOOL_CALLS_MAX:
                 raise GatewayError(
                     ErrorCode.UPSTREAM_FAILED,
-                    f"The model's server sent more than {CALLS_MAX} tool calls.",
+                    f"The model's server sent more than {TOOL_CALLS_MAX} tool calls.",
                 )
             call = OpenCall()
             self.count += 1

@@ -11,11 +11,9 @@ from msgspec import Raw
 
 from tollbridge.translate.held import Held
 from tollbridge.translate.members import read_answer_members, read_members, write_member
+from tollbridge.units import RESUMES_MAX
 from tollbridge.usage import TokenUsage
 from tollbridge.wire.codec import decode_answer, encode
-
-RESUMES_MAX = 8
-"""A turn that is paused more often ends in `length`: not whole, and the client may go on."""
 
 PAUSE = "pause_turn"
 

@@ -15,12 +15,10 @@ import re
 import zlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
-from tollbridge.units import MIB
+from tollbridge.units import HIDDEN_THINKING_BYTES_MAX
 
 SIGNATURE_PREFIX = "tb1."
 TOOL_ID_PREFIX = "tb1_"
-HIDDEN_THINKING_BYTES_MAX = 4 * MIB
-"""What one signature may unpack to; more is a bomb, not a thought."""
 
 _TAG_BYTES = 12
 _LEGAL_ID = re.compile(r"[a-zA-Z0-9_-]{1,128}\Z")

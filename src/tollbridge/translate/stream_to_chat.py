@@ -34,11 +34,11 @@ from tollbridge.translate.text_frames import Taken
 from tollbridge.translate.tools_to_messages import ToolPlan
 from tollbridge.translate.unknown_blocks import reduce_unknown_event
 from tollbridge.translate.unknown_names import UnknownNames
+from tollbridge.units import BLOCKS_MAX
 from tollbridge.usage import TokenUsage
 from tollbridge.wire.chat.requests import ReasoningDetail
 from tollbridge.wire.codec import encode
 from tollbridge.wire.messages.events import Delta, Event
-from tollbridge.wire.messages.fold import BLOCKS_MAX
 from tollbridge.wire.messages.requests import Block
 from tollbridge.wire.messages.responses import ErrorDetail, Usage
 from tollbridge.wire.sse import DONE, SSEDecoder, encode_data, parse_block

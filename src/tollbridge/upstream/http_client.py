@@ -11,7 +11,7 @@ from tollbridge.app.ports import (
     UpstreamTimeoutError,
 )
 from tollbridge.config import UpstreamConfig
-from tollbridge.units import IDLE_KEEP_S, REUSE_S
+from tollbridge.units import HEADS_MAX, IDLE_KEEP_S, REUSE_S
 from tollbridge.upstream.connection import Connection, Reply
 from tollbridge.upstream.dial import PROXY_REFUSES_US, Dialer
 from tollbridge.upstream.origin import parse_origin
@@ -21,9 +21,6 @@ from tollbridge.upstream.request import encode_head, end_head, static_lines
 from tollbridge.upstream.resolve import Lookup, system_lookup
 from tollbridge.upstream.response import Response
 from tollbridge.upstream.tls import client_context
-
-HEADS_MAX = 64
-"""How many heads are remembered; clients of one kind send the same headers on."""
 
 THREAD_PER_CONNECTION = frozenset({"llama.cpp"})
 """Dialects whose servers give one of a few threads to each open connection: an idle one would keep

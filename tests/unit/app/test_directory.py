@@ -77,7 +77,7 @@ def test_what_is_out_of_date_is_forgotten():
 
 
 def test_memory_is_bounded(monkeypatch):
-    monkeypatch.setattr(module, "RECORDS_MAX", 2)
+    monkeypatch.setattr(module, "KEYS_MAX", 2)
     store = Store()
     directory = Directory(store)
 

@@ -11,12 +11,12 @@ from tests.fakes.exchange_parts import JSON_HEAD, ScriptedReply
 from tests.fakes.world import ENV, KEY, in_world
 
 from tollbridge.app import inquiry as inquiries
-from tollbridge.app.inquiry import ASK_AGAIN_AFTER_MS, Inquiry
+from tollbridge.app.inquiry import Inquiry
 from tollbridge.app.ports import UpstreamError
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.count_requests import MESSAGES_COUNT_PATH
 from tollbridge.translate.prompt_features import read_features
-from tollbridge.units import KeyId
+from tollbridge.units import ASK_AGAIN_AFTER_MS, KeyId
 
 
 def prompt(model="single", **members):

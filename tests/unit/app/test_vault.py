@@ -1,8 +1,8 @@
 import asyncio
 
-from tollbridge.app.vault import ENTRY_OVERHEAD_BYTES, KEPT_FOR_MS, MemoryVault
+from tollbridge.app.vault import ENTRY_OVERHEAD_BYTES, MemoryVault
 from tollbridge.translate.bridge import Kept
-from tollbridge.units import EnvId, Millis
+from tollbridge.units import VAULT_MS, EnvId, Millis
 
 ACME, OTHER = EnvId("acme"), EnvId("other")
 NOW = Millis(1_000)
@@ -28,8 +28,8 @@ def test_an_environment_sees_its_own_only():
 def test_it_is_kept_for_an_hour():
     vault = MemoryVault()
     keep(vault, "a")
-    assert recall(vault, "a", now=Millis(NOW + KEPT_FOR_MS - 1)) == {"a"}
-    assert recall(vault, "a", now=Millis(NOW + KEPT_FOR_MS)) == set()
+    assert recall(vault, "a", now=Millis(NOW + VAULT_MS - 1)) == {"a"}
+    assert recall(vault, "a", now=Millis(NOW + VAULT_MS)) == set()
     assert vault.bytes == 0
     assert not vault.may_hold(ACME)
 

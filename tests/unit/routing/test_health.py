@@ -8,14 +8,13 @@ from tollbridge.routing.catalog import Target
 from tollbridge.routing.health import (
     EJECTION_MS,
     EJECTION_MS_MAX,
-    OUTLIERS_MAX,
     PARKED_S_MAX,
     STREAK_MAX,
     WINDOW_FAILURES,
     WINDOW_MS,
     Health,
 )
-from tollbridge.units import Millis
+from tollbridge.units import OUTLIERS_MAX, Millis
 
 ONE = Target("one", "m", "messages", "generic")
 TWO = Target("two", "m", "chat", "vllm")

@@ -33,7 +33,7 @@ def test_a_target_tells_the_path_and_perhaps_the_host(target: bytes, path: str, 
 
 def test_names_are_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "NAMES", {})
-    monkeypatch.setattr(module, "_NAMES_MAX", 2)
+    monkeypatch.setattr(module, "HEADER_NAMES_MAX", 2)
     for name in (b"L" * 100, b"A", b"B", b"C", b"A"):
         assert name_in_lower_case(name) == name.decode().lower()
     assert module.NAMES == {b"A": "a", b"B": "b"}

@@ -6,12 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tollbridge.errors import ErrorCode, GatewayError
-from tollbridge.server.inbound import (
-    PLACED_BYTES_MAX,
-    PLACED_BYTES_MIN,
-    ClientGoneError,
-    Request,
-)
+from tollbridge.server.inbound import PLACED_BYTES_MIN, ClientGoneError, Request
+from tollbridge.units import PLACED_BYTES_MAX
 
 
 def request(

@@ -7,8 +7,16 @@ from tollbridge.app.ports import Alert, Waits
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.ledger.model import Settlement
 from tollbridge.ledger.tariff import Outcome
-from tollbridge.telemetry.logs import OTHERS, UNKNOWN_NAMES_MAX, LogObserver
-from tollbridge.units import EnvId, KeyId, MicroCredits, Millis, PackId, RequestId
+from tollbridge.telemetry.logs import OTHERS, LogObserver
+from tollbridge.units import (
+    UNKNOWN_NAMES_MAX,
+    EnvId,
+    KeyId,
+    MicroCredits,
+    Millis,
+    PackId,
+    RequestId,
+)
 from tollbridge.usage import Provenance, TokenUsage
 
 SETTLEMENT = Settlement(

@@ -1,8 +1,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tollbridge.translate.calibration import KINDS, MODELS_MAX, UNTAUGHT, Calibration, bound
+from tollbridge.translate.calibration import KINDS, UNTAUGHT, Calibration, bound
 from tollbridge.translate.prompt_features import Features, read_features
+from tollbridge.units import MODELS_MAX
 
 PROSE = Features(4_000, 600, 0, 0, 0, 3_000)
 CODE = Features(3_000, 2_000, 0, 0, 0, 3_000)

@@ -49,7 +49,7 @@ def test_a_call_without_arguments_is_not_cut_and_may_still_get_some():
 
 
 def test_a_runaway_is_stopped(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(open_calls, "CALLS_MAX", 2)
+    monkeypatch.setattr(open_calls, "TOOL_CALLS_MAX", 2)
     calls = OpenCalls(Held())
     calls.add(piece(0, "{}", "a", "f"))
     calls.add(piece(1, "{}", "b", "f"))

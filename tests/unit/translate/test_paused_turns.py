@@ -13,8 +13,8 @@ from tollbridge.translate import held
 from tollbridge.translate.asks import read_ask
 from tollbridge.translate.bridge import Identity, UpstreamTerms
 from tollbridge.translate.chat_on_messages import ChatOnMessages
-from tollbridge.translate.paused_turns import RESUMES_MAX
 from tollbridge.translate.stream_to_chat import ChatStream
+from tollbridge.units import RESUMES_MAX
 from tollbridge.wire.sse import SSEDecoder, encode_event
 
 Json = dict[str, Any]

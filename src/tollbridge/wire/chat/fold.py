@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from copy import copy
 
 from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.units import TOOL_CALLS_MAX
 from tollbridge.wire.chat.chunks import Chunk, ChunkChoice, ChunkDelta
 from tollbridge.wire.chat.requests import (
     CustomCall,
@@ -15,9 +16,6 @@ from tollbridge.wire.chat.responses import Choice, Completion, Reply
 
 CHOICES_MAX = 128
 """OpenAI's own limit of `n`."""
-
-TOOL_CALLS_MAX = 4096
-"""Tool calls, or pieces of reasoning, in one answer; more than that is a runaway."""
 
 
 def fold(chunks: Iterable[Chunk]) -> Completion:

@@ -6,13 +6,11 @@ import msgspec
 from msgspec import Raw
 
 from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.units import BLOCKS_MAX
 from tollbridge.wire.codec import encode
 from tollbridge.wire.messages.events import Delta, Event
 from tollbridge.wire.messages.requests import Block
 from tollbridge.wire.messages.responses import Message, Usage
-
-BLOCKS_MAX = 4096
-"""Content blocks in one message; more than that is a runaway, not an answer."""
 
 EMPTY_INPUT = Raw(b"{}")
 """The input of a tool that takes none."""

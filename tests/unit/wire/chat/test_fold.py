@@ -7,8 +7,9 @@ import msgspec
 import pytest
 
 from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.units import TOOL_CALLS_MAX
 from tollbridge.wire.chat.chunks import Chunk
-from tollbridge.wire.chat.fold import CHOICES_MAX, TOOL_CALLS_MAX, fold
+from tollbridge.wire.chat.fold import CHOICES_MAX, fold
 
 
 def chunk(delta: dict[str, Any], finish: str | None = None, **members: Any) -> dict[str, Any]:

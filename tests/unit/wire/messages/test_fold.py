@@ -7,8 +7,9 @@ import msgspec
 import pytest
 
 from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.units import BLOCKS_MAX
 from tollbridge.wire.messages.events import Event
-from tollbridge.wire.messages.fold import BLOCKS_MAX, fold
+from tollbridge.wire.messages.fold import fold
 from tollbridge.wire.messages.responses import Message
 
 START = {
