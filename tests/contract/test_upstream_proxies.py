@@ -128,7 +128,8 @@ def test_a_credential_that_is_refused(run: Run, base_url: str, user: str) -> Non
     async def main():
         proxy = ForwardProxy({}, authorization=f"Basic {CREDENTIAL}")
         async with behind(proxy.handle, base_url, user=user) as upstream:
-            with pytest.raises(UpstreamError, match="does not accept our credentials") as caught:
+            words = "refuses the user and password that" if user else "and the gateway has none"
+            with pytest.raises(UpstreamError, match=f"the proxy .*{words}.*status 407") as caught:
                 await fetch(upstream)
             assert not caught.value.sent
             assert "wrong" not in str(caught.value)
@@ -147,11 +148,26 @@ def test_407_of_the_upstream_itself_is_an_answer(run: Run) -> None:
     run(main())
 
 
+@pytest.mark.parametrize("asks", ["proxy-authenticate", "www-authenticate"])
+def test_a_401_is_whose_header_says_it(run: Run, asks: str) -> None:
+    async def main():
+        answer = f"HTTP/1.1 401 X\r\n{asks}: Basic\r\ncontent-length: 0\r\n\r\n".encode()
+        async with behind(answering(answer), "http://models.example", user="a:b@") as upstream:
+            if asks == "www-authenticate":
+                assert await fetch(upstream) == (401, b"")
+                return
+            with pytest.raises(UpstreamError, match=r"the proxy refuses .*401") as caught:
+                await fetch(upstream)
+            assert not caught.value.sent
+
+    run(main())
+
+
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
         (b"HTTP/1.1 502 Bad Gateway\r\n\r\n", r"the proxy does not connect \(status 502\)"),
-        (b"HTTP/1.1 401 No\r\n\r\n", "the proxy does not accept our credentials"),
+        (b"HTTP/1.1 401 No\r\n\r\n", r"the proxy wants a user and a password, .* \(status 401\)"),
         (b"HTTP/1.1 302 Found\r\n\r\n", r"does not connect \(status 302\)"),
         (b"", "the proxy closed the connection"),
         (b"HTTP/1.1 20", "the proxy closed the connection"),

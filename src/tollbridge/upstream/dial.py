@@ -18,8 +18,6 @@ KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 """Seconds of silence, seconds between probes, and how many of them: the kernel finds out in a
 minute about a server that vanished without a word, and boxes in between keep remembering us."""
 
-PROXY_REFUSES_US = "the proxy does not accept our credentials"
-
 
 class Dialer:
     """Opens connections to one upstream.
@@ -143,13 +141,13 @@ async def _tunnel(transport: asyncio.Transport, origin: Origin, proxy: Proxy) ->
     lines = [f"CONNECT {origin.place} HTTP/1.1", f"host: {origin.place}"]
     if proxy.authorization:
         lines.append(f"proxy-authorization: {proxy.authorization}")
-    answer = opening.wait_answer(asyncio.get_running_loop())
     if opening.ended or transport.is_closing():
         raise UpstreamError("the proxy closed the connection", sent=False)
+    answer = opening.wait_answer(asyncio.get_running_loop())
     transport.write(("\r\n".join(lines) + "\r\n\r\n").encode("ascii"))
     status = await answer
     if status in (401, 407):  # a tunnel has no other 401 than the proxy's
-        raise UpstreamError(PROXY_REFUSES_US, sent=False)
+        raise UpstreamError(proxy.refusal(status), sent=False)
     if not 200 <= status < 300:
         raise UpstreamError(f"the proxy does not connect (status {status})", sent=False)
 

@@ -13,7 +13,7 @@ from tollbridge.app.ports import (
 from tollbridge.config import UpstreamConfig
 from tollbridge.units import HEADS_MAX, IDLE_KEEP_S, REUSE_S
 from tollbridge.upstream.connection import Connection, Reply
-from tollbridge.upstream.dial import PROXY_REFUSES_US, Dialer
+from tollbridge.upstream.dial import Dialer
 from tollbridge.upstream.origin import parse_origin
 from tollbridge.upstream.pool import Pool
 from tollbridge.upstream.proxy import Proxy, choose_proxy
@@ -60,7 +60,10 @@ class HttpUpstream:
         self._prefix = origin.prefix
         self._static = static_lines(origin, keep_alive=keep_alive)
         self._target = ""
+        self._forwarder: Proxy | None = None
+        """A proxy that answers in the upstream's place, as it does to plain http."""
         if proxy is not None and not origin.tls:
+            self._forwarder = proxy
             self._target = f"http://{origin.authority}"
             if proxy.authorization:
                 self._static += f"\r\nproxy-authorization: {proxy.authorization}"
@@ -128,9 +131,12 @@ class HttpUpstream:
         if until is not None:
             reply.end_by(until, f"timed out after {total:g} s in all")
         await reply.head(self._first_byte_timeout_s)
-        if self._target and reply.status == 407:
+        forwarder = self._forwarder
+        if forwarder is not None and (
+            reply.status == 407 or (reply.status == 401 and "proxy-authenticate" in reply.headers)
+        ):
             reply.abort()
-            raise UpstreamError(PROXY_REFUSES_US, sent=False)
+            raise UpstreamError(forwarder.refusal(reply.status), sent=False)
         return reply
 
     def _head(self, request: UpstreamRequest) -> bytes:

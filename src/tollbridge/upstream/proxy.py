@@ -19,6 +19,15 @@ class Proxy(NamedTuple):
     authorization: str
     """The value of `proxy-authorization`; empty: it wants none."""
 
+    def refusal(self, status: int) -> str:
+        """What it means that it has answered 401 or 407: what was asked of whom."""
+        what = (
+            "refuses the user and password that the gateway has for it"
+            if self.authorization
+            else "wants a user and a password, and the gateway has none for it"
+        )
+        return f"the proxy {what} (status {status})"
+
     def __repr__(self) -> str:
         return f"Proxy(origin={self.origin!r}, ...)"
 
