@@ -66,6 +66,8 @@ STALLED_S = 120.0
 DISCARD_S = 10.0
 """How long the rest of a refused body is still read and thrown away."""
 
+MODEL_CHARS_MAX = 200
+"""Of a model's name in a group that passes every name on: it is written into the ledger."""
 PLACED_BYTES_MAX = 4 * MIB
 """A body that is announced to be longer gets memory as it comes, not beforehand."""
 KEPT_BYTES_MAX = 16 * MIB

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from tollbridge.app.ports import AccountStore, KeyRecord, ModelServer
 from tollbridge.errors import ErrorCode, GatewayError
-from tollbridge.routing.catalog import NAME_CHARS_MAX, OPERATOR_GROUP
-from tollbridge.routing.group import Group, group_unknown
+from tollbridge.routing.catalog import NAME_CHARS_MAX
+from tollbridge.routing.group import Group, group_unknown, name_problem
 from tollbridge.units import GROUPS_MAX, EnvId
 
 LOOP_HEADER = "cdn-loop"
@@ -55,8 +55,8 @@ class Groups:
                 " be another server's.",
             )
         name = name.lower()
-        if name.startswith(OPERATOR_GROUP):
-            raise group_unknown(name)
+        if name_problem(name):
+            raise group_unknown(name)  # without asking a database that may not be able to spell it
         key = (record.env_id, name)
         known = self._known.get(key)
         if known is None or known.generation != record.generation:

@@ -10,7 +10,7 @@ import msgspec
 from tollbridge.config import OWN_PREFIX, Protocol
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.routing.catalog import NAME_CHARS_MAX, OPERATOR_GROUP, Model, Target
-from tollbridge.units import EnvId, Millis, Tokens
+from tollbridge.units import MODEL_CHARS_MAX, EnvId, Millis, Tokens
 
 ANY_MODEL = "*"
 """Listed by a group that passes every name on."""
@@ -54,13 +54,21 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
         """The model that a client names. The ledger knows it under the group's name too.
 
         Raises:
-            GatewayError: MODEL_UNKNOWN, naming those that are listed.
+            GatewayError: MODEL_UNKNOWN, naming those that are listed, or what a name can be.
         """
         if model not in self.models and ANY_MODEL not in self.models:
             raise GatewayError(
                 ErrorCode.MODEL_UNKNOWN,
                 f"model: group {self.name!r} lists no model {model[:NAME_CHARS_MAX]!r}; it has: "
                 + (", ".join(self.models) or "none"),
+                field="model",
+            )
+        if len(model) > MODEL_CHARS_MAX or not model.isprintable():
+            # Names go into the ledger, and PostgreSQL cannot keep every character.
+            raise GatewayError(
+                ErrorCode.MODEL_UNKNOWN,
+                f"model: the name {model[:NAME_CHARS_MAX]!r} is no model's; a name has at most"
+                f" {MODEL_CHARS_MAX} characters, and all of them can be printed.",
                 field="model",
             )
         return self._model(f"{OWN_PREFIX}{self.name}/{model}", model)

@@ -3,6 +3,7 @@ from tests.contract.samples import group
 
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.routing.group import ANY_MODEL, name_problem
+from tollbridge.units import MODEL_CHARS_MAX
 
 
 def test_a_model_is_known_to_the_ledger_under_its_groups_name():
@@ -27,6 +28,16 @@ def test_any_name_passes_where_none_is_listed():
     kimi = group("kimi", models=(ANY_MODEL, "k2"))
     assert kimi.resolve("whatever").targets[0].model == "whatever"
     assert [model.name for model in kimi.listed()] == ["k2"]
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\nb", "\u202e", "x" * (MODEL_CHARS_MAX + 1)])
+def test_a_name_that_the_ledger_could_not_keep(name: str):
+    with pytest.raises(GatewayError, match=r"model: the name '.*' is no model's") as raised:
+        group("kimi", models=(ANY_MODEL,)).resolve(name)
+    assert raised.value.code is ErrorCode.MODEL_UNKNOWN
+    assert len(raised.value.message) < 300
+    longest = "模" * MODEL_CHARS_MAX
+    assert group("kimi", models=(ANY_MODEL,)).resolve(longest).targets[0].model == longest
 
 
 def test_a_secret_is_not_in_the_repr():

@@ -168,6 +168,9 @@ def test_routes_and_methods_that_are_not(play: Play):
         answer = await world.ask("/v1/nothing\udcff", prompt())
         message = check_refusal(answer, 404, "RESOURCE_NOT_FOUND", dialect="chat")
         assert BASE in message
+        for name in ("\udcff", "a\0b", "x" * 1_000):
+            answer = await world.ask(f"/v1/ai/{name}/v1/messages", prompt())
+            check_refusal(answer, 404, "AI_MODEL_NOT_FOUND", dialect="messages")
         answer = await world.ask("/v1/nothing", headers={"anthropic-version": "2023-06-01"})
         check_refusal(answer, 404, "RESOURCE_NOT_FOUND", dialect="messages")
         answer = await world.ask(MESSAGES, method="GET")
