@@ -131,7 +131,10 @@ class Pulse:
     def _beat(self) -> None:
         self.tick += 1
         for live in [live for live in self.live if self.tick - live.beat >= _HEARTBEAT_TICKS]:
-            live.keep_alive()
+            try:
+                live.keep_alive()
+            except Exception as error:  # noqa: BLE001  # the tick is everybody's
+                self._observer.trouble("bug in a heartbeat", error)
         if self._alerter is not None and self.tick % _ALERT_TICKS == 0:
             self._alerter.wake()
         if self._scoreboard is not None and self.tick % _FIGURES_TICKS == 0:

@@ -49,7 +49,7 @@ class Settler:
         except asyncio.CancelledError:
             self.waiting.append(settlement)
             raise
-        except (UnknownHoldError, SettlementConflictError) as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, no charge is lost
             self._reject(settlement, error)
             return None
         await self._keep(settlement)
@@ -68,7 +68,7 @@ class Settler:
             except (StoreUnavailableError, asyncio.CancelledError):
                 self.waiting.appendleft(settlement)
                 raise
-            except (UnknownHoldError, SettlementConflictError) as error:
+            except Exception as error:  # noqa: BLE001  # those behind it must not wait for it
                 self._reject(settlement, error)
         if self._spooled and not self.waiting and not self._keeping:
             self._spooled = False
@@ -91,7 +91,9 @@ class Settler:
 
     def _reject(self, settlement: Settlement, error: Exception) -> None:
         """The client has had its answer; only the operator can look into this."""
-        self._observer.trouble("a settlement does not fit the ledger", error)
+        known = isinstance(error, (UnknownHoldError, SettlementConflictError))
+        what = "a settlement does not fit the ledger" if known else "bug in a settlement"
+        self._observer.trouble(what, error)
         try:
             self._spool.reject(settlement, str(error))
         except OSError as failed:

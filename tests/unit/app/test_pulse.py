@@ -59,6 +59,8 @@ class Live:
             raise self._error
 
     def keep_alive(self):
+        if self._error is not None:
+            raise self._error
         self.beats.append(self._pulse.tick)
         self.beat = self._pulse.tick
 
@@ -170,11 +172,12 @@ async def test_after_the_machine_slept_nobody_is_swept_at_once(world):
 
 
 @ticking
-async def test_a_bug_in_one_checkpoint_does_not_cost_the_lease(world):
-    world.pulse.live[Live(world.pulse, ZeroDivisionError())] = None
-    await world.seconds(2)
-    assert isinstance(world.observer.troubles[0][1], ZeroDivisionError)
-    assert world.store.asked[1:] == ["checkpoint", "sweep"]
+async def test_a_bug_in_one_exchange_costs_neither_the_lease_nor_another_s_heartbeat(world):
+    world.pulse.live |= {Live(world.pulse, ValueError()): None, (live := Live(world.pulse)): None}
+    await world.seconds(10)
+    told = {what for what, _ in world.observer.troubles}
+    assert told == {"bug in a checkpoint", "bug in a heartbeat"}
+    assert (live.beats, world.store.asked[1:3]) == ([10], ["checkpoint", "sweep"])
     world.pulse.live.clear()
 
 

@@ -60,15 +60,24 @@ def test_waits_for_the_database_oldest_first():
     assert not settles.waiting
 
 
-@pytest.mark.parametrize("error", [UnknownHoldError("who?"), SettlementConflictError("amount")])
-def test_what_does_not_fit_the_ledger_is_told_and_blocks_nobody(error):
-    store, observer, settles = settler()
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (UnknownHoldError("who?"), "a settlement does not fit the ledger"),
+        (SettlementConflictError("amount"), "a settlement does not fit the ledger"),
+        (ZeroDivisionError("oh"), "bug in a settlement"),
+    ],
+)
+def test_what_the_ledger_does_not_take_is_set_aside_and_blocks_nobody(error, told):
+    spool = MemorySpool()
+    store, observer, settles = settler(spool)
     store.errors = {"r1": error}
     assert asyncio.run(settles.settle(settlement("r1", 5))) is None
     settles.waiting.extend([settlement("r1", 5), settlement("r2", 5)])
     asyncio.run(settles.retry())
     assert store.done == ["r2"]
-    assert [trouble for _, trouble in observer.troubles] == [error, error]
+    assert observer.troubles == [(told, error), (told, error)]
+    assert spool.rejected == [("r1", str(error))] * 2
 
 
 @pytest.mark.parametrize("by", ["settle", "retry"])
