@@ -181,7 +181,11 @@ class _Supervisor:
 
     def _start(self, index: int) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            raise
         if pid == 0:
             os.close(self._alive)
             for other, listening in enumerate(self._sockets):
@@ -276,7 +280,11 @@ class _Supervisor:
         due = [index for at, index in self._restarts if at <= now]
         self._restarts = [(at, index) for at, index in self._restarts if at > now]
         for index in due:
-            self._start(index)
+            try:
+                self._start(index)
+            except OSError as error:  # the machine is full; the other workers serve meanwhile
+                sys.stderr.write(f"A worker could not be started again: {error}.\n")
+                self._restarts.append((now + RESTART_AFTER_S, index))
 
 
 def _heard(*_: object) -> None:

@@ -291,5 +291,25 @@ def test_a_worker_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch)
     assert supervisor._patience_s() is None
 
 
+def test_a_worker_for_which_there_is_no_room_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def full() -> int:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    supervisor = module._Supervisor(idle, [], lambda: None, NoRollout())
+    supervisor._restarts = [(0.0, 1)]
+    monkeypatch.setattr(os, "fork", full)
+    supervisor._restart()
+    ((at, index),) = supervisor._restarts
+    assert (at > monotonic(), index) == (True, 1)
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & set(module.STOP_SIGNALS)
+    assert "could not be started again" in capsys.readouterr().err
+    monkeypatch.setattr(os, "fork", lambda: 2**22 + 1)
+    supervisor._restarts = [(0.0, 1)]
+    supervisor._restart()
+    assert (supervisor._running, supervisor._restarts) == ({2**22 + 1: 1}, [])
+
+
 async def idle(_: Post) -> None:
     """Serves nobody."""
