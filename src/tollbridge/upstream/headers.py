@@ -4,6 +4,7 @@ import functools
 from collections.abc import Mapping
 
 from tollbridge.config import Protocol
+from tollbridge.errors import ErrorCode, GatewayError
 
 ANTHROPIC_VERSION_DEFAULT = "2023-06-01"
 """Sent when the client names none: the version under which sampling parameters still work
@@ -56,6 +57,9 @@ def request_headers(
 
     `client_headers` has lower-case names. `pin_version` replaces the client's
     `anthropic-version`, for requests that were translated into one version's vocabulary.
+
+    Raises:
+        GatewayError: FIELD_INVALID: a header of the client's would go on, and cannot.
     """
     prefixes = FORWARDED[protocol]
     forwarded: tuple[tuple[str, str], ...] = ()
@@ -80,7 +84,14 @@ def _headers(
     pin_version: str | None,
     more: tuple[tuple[str, str], ...],
 ) -> tuple[tuple[str, str], ...]:
-    """Clients of one kind send the same headers with every request."""
+    """Clients of one kind send the same headers with every request. What raises is not kept."""
+    for name, value in forwarded:
+        if not (value.isascii() and value.isprintable()):
+            raise GatewayError(
+                ErrorCode.FIELD_INVALID,
+                f"The header {name} goes on to the model's server and must be one line of"
+                " printable ASCII, without tabs.",
+            )
     headers = [
         ("content-type", "application/json"),
         ("accept", "text/event-stream" if stream else "application/json"),

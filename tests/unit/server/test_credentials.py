@@ -144,7 +144,7 @@ def test_either_header_opens_every_route(play: Play, path: str, method: str, bod
             {
                 "x-api-key": world.key,
                 "anthropic-version": "1066-10-14",
-                "anthropic-beta": "a,b,\xe9",
+                "anthropic-beta": "a,b,of-tomorrow",
             },
         ):
             answer = await world.ask(path, body, method=method, key="", headers=headers)

@@ -1,5 +1,6 @@
 import pytest
 
+from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.upstream.headers import (
     ANTHROPIC_VERSION_DEFAULT,
     FORWARDED,
@@ -89,3 +90,13 @@ def test_the_table_names_every_protocol_and_no_credential() -> None:
         for name in ("authorization", "x-api-key", "proxy-authorization", "cookie", "host"):
             assert not name.startswith(prefixes)
     assert all(name.startswith("anthropic-") for name in NEVER_FORWARDED)
+
+
+@pytest.mark.parametrize("value", ["caf\xe9", "a\tb"])
+def test_a_header_that_cannot_go_on_is_refused_by_its_name(value: str):
+    headers = {"anthropic-beta": value, "user-agent": value}
+    with pytest.raises(GatewayError, match=r"header anthropic-beta .* printable ASCII") as raised:
+        request_headers("messages", "anthropic", "", headers, stream=True)
+    assert raised.value.code is ErrorCode.FIELD_INVALID
+    assert value not in raised.value.message
+    assert request_headers("chat", "openai", "", headers, stream=True)
