@@ -57,6 +57,10 @@ def affinity_key(headers: Mapping[str, str], body: bytes) -> bytes:
 def _leading(messages: list[Raw]) -> list[Raw]:
     """The messages up to the first of the user."""
     for index, message in enumerate(messages[:LEADING_MESSAGES_MAX]):
-        if _message_decoder.decode(message).role == "user":
+        try:
+            role = _message_decoder.decode(message).role
+        except msgspec.ValidationError:
+            break  # no message at all: the translation has the words for it
+        if role == "user":
             return messages[: index + 1]
     return messages[:1]

@@ -78,3 +78,8 @@ def test_long_parts_are_sampled():
 def test_strange_conversations_have_a_key_too(messages):
     assert key(*messages) == key(*messages)
     assert len(key(*messages)) == 16
+
+
+@pytest.mark.parametrize("message", [5, None, "Hello", [], True])
+def test_what_is_no_message_is_left_to_those_who_have_words_for_it(message: object):
+    assert key(message)
