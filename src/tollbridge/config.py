@@ -337,6 +337,10 @@ def _check_name(name: str, where: str) -> None:
 def _check_upstream(upstream: UpstreamConfig, where: str) -> None:
     if not upstream.base_url.startswith(("http://", "https://")):
         raise ConfigError(f"{where}.base_url: must begin with http:// or https://")
+    if not (upstream.api_key.isascii() and upstream.api_key.isprintable()):
+        raise ConfigError(
+            f"{where}.api_key: must be printable ASCII; perhaps it ends in a line break"
+        )
     if upstream.dialect not in DIALECTS:
         raise ConfigError(f"{where}.dialect: must be one of {', '.join(DIALECTS)}")
     if (upstream.concurrency_max or 0) > upstream.connections_max:

@@ -83,6 +83,7 @@ def test_a_secret_is_in_no_repr_and_no_message():
         (UPSTREAM + "queue_max = -1", "queue_max"),
         (UPSTREAM + "queue_wait_s = 0", "queue_wait_s"),
         (UPSTREAM + 'dialect = "klingon"', "upstreams.lab.dialect"),
+        (UPSTREAM + 'api_key = "sk-secret\\n"', "upstreams.lab.api_key: must be printable ASCII"),
         (UPSTREAM.replace("https://", "ftp://"), "upstreams.lab.base_url"),
         (UPSTREAM + "total_timeout_s = 0", "total_timeout_s"),
         (UPSTREAM + 'unix_socket = "run/x.sock"', "upstreams.lab.unix_socket"),
