@@ -8,7 +8,7 @@ import socket
 import sqlite3
 import struct
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -79,21 +79,24 @@ class Rig:
         """How many the first worker has open."""
         return len(self.open_files())
 
-    def records(self) -> dict[str, Record]:
-        """By request id."""
+    def records(self) -> Iterator[tuple[str, Record]]:
+        """With their request ids."""
         query = (
             "SELECT request_id, model, input, cache_read, cache_write, output, reasoning, amount,"
             " provenance, outcome FROM usage_records"
         )
         with contextlib.closing(sqlite3.connect(self.gateway.data / "tollbridge.sqlite3")) as file:
-            return {
-                row[0]: Record(row[1], TokenUsage(*row[2:7]), *row[7:])
-                for row in file.execute(query)
-            }
+            for row in file.execute(query):
+                yield row[0], Record(row[1], TokenUsage(*row[2:7]), *row[7:])
 
     async def audited(self, within_s: float = RECOVERED_S) -> dict[str, Record]:
-        """The records, once no hold is open; the auditor must find no difference, and each amount
-        must be what the price book says of its usage."""
+        """The records, once `balanced`."""
+        await self.balanced(within_s)
+        return dict(self.records())
+
+    async def balanced(self, within_s: float = RECOVERED_S) -> int:
+        """How many records there are, once no hold is open; the auditor must find no difference,
+        and each amount must be what the price book says of its usage. Keeps none of them."""
         deadline = time.monotonic() + within_s
         while (audit := await self.run("ledger", "audit"))["open_holds"]:
             assert time.monotonic() < deadline, f"holds stay open: {audit['open_holds'][:5]}"
@@ -102,10 +105,11 @@ class Rig:
         assert self.gateway.config is not None
         config = parse_config(self.gateway.config.read_text(), os.environ)
         books = {name: price_book(model.price) for name, model in config.models.items()}
-        records = self.records()
-        for request_id, record in records.items():
+        count = 0
+        for request_id, record in self.records():
             assert record.amount == books[record.model].price(record.usage), (request_id, record)
-        return records
+            count += 1
+        return count
 
     async def run(self, *arguments: str) -> Any:
         """One command of the gateway's, off the loop."""

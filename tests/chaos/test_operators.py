@@ -225,7 +225,7 @@ async def _no_room(folder: Path, disk: Path, how: str) -> None:
         paced.go.set()
         ended = [await talk.end() for talk in talks]
         if how == "limited":  # else there may be room in the log, once it was checkpointed
-            assert not {seen.request_id for seen in ended} & set(rig.records())
+            assert not {seen.request_id for seen in ended} & dict(rig.records()).keys()
         make_room()
         await rig.serves()
         records = await rig.audited()
