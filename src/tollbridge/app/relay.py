@@ -80,8 +80,8 @@ class Relay:
 
         def take(data: bytes) -> bool:
             out = stream.feed(data)
-            if tap is not None and not stream.only_text:
-                tap.feed(data)
+            if tap is not None and stream.notable:
+                tap.feed(stream.notable)
             if self.delivered and stream.failure is None:
                 if out:
                     client.write(out)

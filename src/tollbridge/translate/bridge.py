@@ -108,9 +108,9 @@ class StreamBridge(Protocol):
     """The answer was ended here: the upstream is to be cancelled, not waited for."""
     kept: Kept | None
     """Thinking that the client was not shown and the upstream needs back. Complete at the end."""
-    only_text: bool
-    """What was fed last differs in its text alone from what was fed before: whoever has looked at
-    that has nothing to look for in this."""
+    notable: bytes
+    """What of the bytes fed last is more than another text where texts have been before; all else
+    that they tell stands in it."""
 
     @property
     def counted_output(self) -> int:

@@ -22,7 +22,7 @@ class Relay:
 
     __slots__ = (
         "_ask", "_chars", "_decoder", "_frames", "_identity", "_said", "_utf8", "failure",
-        "finished", "kept", "only_text", "stopped_early", "usage",
+        "finished", "kept", "notable", "stopped_early", "usage",
     )  # fmt: skip
 
     def __init__(self, ask: Ask, identity: Identity) -> None:
@@ -39,7 +39,7 @@ class Relay:
         self.finished = False
         self.stopped_early = False
         self.kept: Kept | None = None
-        self.only_text = False
+        self.notable = b""
 
     @property
     def counted_output(self) -> int:
@@ -50,7 +50,7 @@ class Relay:
         """Take upstream bytes as they arrive, give the client's for each event they complete."""
         sent: list[bytes] = []
         at = 0
-        self.only_text = True
+        self.notable = b""
         while at < len(data) and not (self.finished or self.failure):
             try:
                 taken = self._take_texts(data, at)
@@ -58,9 +58,10 @@ class Relay:
                     sent.append(taken.sent)
                     at = taken.end
                     continue
-                self.only_text = False
                 start, at = at, self._frames.stride(data, at)
-                sent += self._relay(self._decoder.blocks(data[start:at]))
+                piece = data[start:at]
+                self.notable += piece
+                sent += self._relay(self._decoder.blocks(piece))
             except GatewayError as error:
                 sent.append(self.fail(error))
         return b"".join(sent)

@@ -46,7 +46,7 @@ class StreamToMessages:
         self.finished = False
         self.stopped_early = False
         self.kept: Kept | None = None
-        self.only_text = False
+        self.notable = b""
         self._answer = answer
         self._sse = SSEDecoder()
         self._frames = TextFrames()
@@ -76,16 +76,17 @@ class StreamToMessages:
     def feed(self, data: bytes) -> bytes:
         """Take upstream bytes, give events; `message_start` comes with the first event."""
         at = 0
-        self.only_text = True
+        self.notable = b""
         try:
             while at < len(data) and not self._ended:
                 taken = self._take_texts(data, at)
                 if taken is not None:
                     at = taken.end
                     continue
-                self.only_text = False
                 start, at = at, self._frames.stride(data, at)
-                blocks = self._sse.blocks(data[start:at])
+                piece = data[start:at]
+                self.notable += piece
+                blocks = self._sse.blocks(piece)
                 self._take(blocks)
                 if blocks and not self._writer.begun:
                     self._begin()

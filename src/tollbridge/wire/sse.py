@@ -107,9 +107,9 @@ def parse_block(block: bytes) -> tuple[str | None, bytes]:
     Not an `SSEEvent`, which costs as much as the rest of it.
     """
     if block.startswith(b"event: "):
-        name, separator, data = block.partition(b"\ndata: ")
-        if separator and b"\n" not in data and b"\n" not in name:
-            return name[7:].decode("utf-8", "replace"), data
+        cut = block.find(b"\n")
+        if block.startswith(b"\ndata: ", cut) and block.find(b"\n", cut + 1) < 0:
+            return block[7:cut].decode("utf-8", "replace"), block[cut + 7 :]
     elif block.startswith(b"data: ") and b"\n" not in block:
         return None, block[6:]
     return _parse_lines(block)

@@ -48,11 +48,11 @@ class Stream:
     def __init__(self) -> None:
         self.failure: GatewayError | None = None
         self.finished = False
-        self.only_text = False
+        self.notable = b""
 
     def feed(self, data: bytes) -> bytes:
         self.finished = data == b"STOP"
-        self.only_text = data.startswith(b"TEXT")
+        self.notable = b"" if data.startswith(b"TEXT") else data
         if data == b"FAIL":
             self.failure = BROKEN
         return b"" if data == b"HALF" else data
