@@ -5,7 +5,6 @@ import hashlib
 import os
 import secrets
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -33,13 +32,13 @@ from tollbridge.config import (
 )
 from tollbridge.ledger.pricing import PriceBook, price_book
 from tollbridge.routing.catalog import Catalog
+from tollbridge.sources import Entropy, clock
 from tollbridge.storage.database import Database
 from tollbridge.storage.spool import FileSpool
 from tollbridge.telemetry.logs import LogObserver
 from tollbridge.telemetry.meter import Meter
 from tollbridge.telemetry.observers import Observers
 from tollbridge.telemetry.scoreboard import Scoreboard
-from tollbridge.units import Millis
 from tollbridge.upstream.demo.upstream import DemoUpstream
 from tollbridge.upstream.group_server import GroupServers
 from tollbridge.upstream.http_client import HttpUpstream
@@ -60,31 +59,6 @@ class Settings(NamedTuple):
     config: Config
     data: Path
     demo_pace_ms: float
-
-
-ENTROPY_BYTES = 4_096
-"""Drawn from the system at once: each draw is a system call."""
-
-
-class Entropy:
-    """Random bytes for secrets and ids; each is given out once."""
-
-    def __init__(self) -> None:
-        self._pool = b""
-        self._used = 0
-
-    def __call__(self, count: int) -> bytes:
-        """That many bytes."""
-        start, self._used = self._used, self._used + count
-        if self._used > len(self._pool):
-            self._pool = secrets.token_bytes(max(ENTROPY_BYTES, count))
-            start, self._used = 0, count
-        return self._pool[start : self._used]
-
-
-def clock() -> Millis:
-    """Milliseconds since the epoch."""
-    return Millis(time.time_ns() // 1_000_000)
 
 
 def read_config(path: Path, environ: Mapping[str, str]) -> Config:

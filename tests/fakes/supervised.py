@@ -12,12 +12,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from tollbridge.bootstrap import clock
 from tollbridge.server.connection import Connection
 from tollbridge.server.inbound import Request
 from tollbridge.server.outbound import Answer
 from tollbridge.server.site import Site
 from tollbridge.server.supervisor import Post, supervise
+from tollbridge.sources import clock
 
 STEP_S = 0.01
 

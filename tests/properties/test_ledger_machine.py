@@ -28,7 +28,7 @@ from tests.contract.samples import (
 
 from tollbridge.app.ports import CorrectionRefusedError
 from tollbridge.ledger.audit import audit
-from tollbridge.ledger.model import UNLIMITED, Admission, Hold, Limits, Refusal
+from tollbridge.ledger.model import UNLIMITED, Admission, Hold, Limits, Refusal, Settled, Settlement
 from tollbridge.storage.sqlite import SqliteStore, audit_rows
 from tollbridge.units import LEASE_MS, Millis
 
@@ -242,8 +242,11 @@ class LedgerLife(RuleBasedStateMachine):
 
     @rule(batch=ended, name=st.sampled_from("ab"))
     def settle_again(self, batch: list, name: str) -> None:
+        async def again(done: Settlement) -> Settled:
+            return await self.stores[name].settle(done)
+
         for done in batch:
-            assert self.runner.run(self.stores[name].settle(done)).exists
+            assert self.runner.run(again(done)).exists
 
     @rule(batch=requests, charge=SMALL, name=st.sampled_from("ab"))
     def checkpoint(self, batch: list, charge: int, name: str) -> None:

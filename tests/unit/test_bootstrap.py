@@ -13,7 +13,6 @@ from tollbridge.bootstrap import (
     build_gateway,
     build_servers,
     build_webhook,
-    clock,
     open_store,
     read_cipher,
     read_config,
@@ -34,10 +33,6 @@ targets = [{upstream = "demo"}]
 price = {output = 2}
 """
 CONFIG = parse_config(TEXT, {"LAB_KEY": "sk-secret"})
-
-
-def test_the_clock_tells_milliseconds():
-    assert 1_600_000_000_000 < clock() < 10_000_000_000_000
 
 
 def test_a_file_is_read(tmp_path):

@@ -5,7 +5,7 @@ Adapters live on the edge floor: `storage` implements the stores, `upstream` the
 `Entropy`, so that a test decides both.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -100,10 +100,10 @@ class AccountStore(Protocol):
     async def find_group(self, env_id: EnvId, name: str) -> tuple[int, Group | None]:
         """The environment's generation (0: no such environment), and its group of this name."""
 
-    async def admit(self, admission: Admission) -> Hold | Refusal:
+    def admit(self, admission: Admission) -> Awaitable[Hold | Refusal]:
         """Hold the price of a request, or say which check refused it. Nothing is written then."""
 
-    async def settle(self, settlement: Settlement) -> Settled:
+    def settle(self, settlement: Settlement) -> Awaitable[Settled]:
         """End the hold: post the amount (void if 0) and record the usage. Idempotent.
 
         A request that was recovered in the meantime keeps the recovered charge.

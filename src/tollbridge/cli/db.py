@@ -7,7 +7,6 @@ from typing import TypeVar
 import typer
 
 from tollbridge.app.ports import StoreUnavailableError
-from tollbridge.bootstrap import clock
 from tollbridge.cli.context import (
     DEFAULT_DATA,
     STORE_REMEDY,
@@ -17,6 +16,7 @@ from tollbridge.cli.context import (
     the_database,
 )
 from tollbridge.cli.output import credits_text, fail, print_rows, say
+from tollbridge.sources import clock
 from tollbridge.storage.database import Database
 from tollbridge.storage.migrations import Migration, MoveRefusedError, SchemaVersionError
 

@@ -7,7 +7,6 @@ from msgspec.structs import asdict
 
 from tollbridge.access.keys import ENV_ID_ENTROPY_BYTES, EnvIdError, mint_env_id, parse_env_id
 from tollbridge.app.ports import Store
-from tollbridge.bootstrap import clock
 from tollbridge.cli.context import (
     DEFAULT_DATA,
     Concurrency,
@@ -23,6 +22,7 @@ from tollbridge.cli.context import (
 )
 from tollbridge.cli.output import fail, print_rows, say, time_text
 from tollbridge.ledger.model import UNLIMITED, Limits
+from tollbridge.sources import clock
 from tollbridge.units import EnvId
 
 CONCURRENCY_DEFAULT = 5

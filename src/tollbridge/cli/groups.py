@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from tollbridge.access.cipher import NONCE_BYTES, Cipher, UnreadableSecretError
 from tollbridge.app.ports import Store
-from tollbridge.bootstrap import CONFIG_NAME, clock, read_cipher
+from tollbridge.bootstrap import CONFIG_NAME, read_cipher
 from tollbridge.cli.context import (
     DEFAULT_DATA,
     Data,
@@ -24,6 +24,7 @@ from tollbridge.cli.context import (
 from tollbridge.cli.output import fail, print_rows, say, time_text
 from tollbridge.config import DIALECTS, ConfigError, GroupsConfig, parse_groups
 from tollbridge.routing.group import ANY_MODEL, OUTPUT_LIMIT_DEFAULT, Group, name_problem
+from tollbridge.sources import clock
 from tollbridge.units import EnvId, Tokens
 from tollbridge.upstream.group_server import bound_to, open_secret
 from tollbridge.upstream.guard import check_base_url

@@ -16,7 +16,6 @@ from tollbridge.access.keys import (
     mint_key_id,
 )
 from tollbridge.app.ports import KeyInfo, Store
-from tollbridge.bootstrap import clock
 from tollbridge.cli.context import (
     DEFAULT_DATA,
     Concurrency,
@@ -34,6 +33,7 @@ from tollbridge.cli.context import (
 )
 from tollbridge.cli.output import Cell, credits_text, fail, print_rows, say, time_text
 from tollbridge.ledger.model import UNLIMITED, Limits
+from tollbridge.sources import clock
 from tollbridge.units import EnvId, KeyId, MicroCredits, Millis
 
 NO_BUDGET = MicroCredits(0)

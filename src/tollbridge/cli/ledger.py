@@ -3,7 +3,6 @@
 import typer
 
 from tollbridge.app.ports import StoreUnavailableError
-from tollbridge.bootstrap import clock
 from tollbridge.cli.context import (
     DEFAULT_DATA,
     STORE_REMEDY,
@@ -18,6 +17,7 @@ from tollbridge.cli.context import (
 from tollbridge.cli.output import credits_text, fail, print_json, print_rows
 from tollbridge.cli.reconcile import run_reconcile
 from tollbridge.ledger.audit import AuditReport, audit
+from tollbridge.sources import clock
 from tollbridge.units import EnvId, Millis
 
 app = typer.Typer(no_args_is_help=True, help="Prove that the journal of credits adds up.")

@@ -7,7 +7,6 @@ import sys
 import typer
 
 from tollbridge.app.ports import Grant, Store
-from tollbridge.bootstrap import clock
 from tollbridge.cli.context import (
     DEFAULT_DATA,
     Data,
@@ -21,6 +20,7 @@ from tollbridge.cli.context import (
 from tollbridge.cli.output import Cell, credits_text, print_rows, say, time_text
 from tollbridge.ledger.model import Correction
 from tollbridge.ledger.statement import StatementLine, statement
+from tollbridge.sources import clock
 from tollbridge.units import EnvId, Millis, PackId
 
 STATEMENT_AMOUNTS = ("amount", "available", "held", "spent", "expired", "granted")

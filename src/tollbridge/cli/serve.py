@@ -12,7 +12,7 @@ import typer
 from tollbridge.access.keys import ENV_ID_ENTROPY_BYTES, mint_env_id
 from tollbridge.app import exchange
 from tollbridge.app.ports import Grant, Store
-from tollbridge.bootstrap import CONFIG_NAME, Settings, clock
+from tollbridge.bootstrap import CONFIG_NAME, Settings
 from tollbridge.cli.banner import Opening, banner
 from tollbridge.cli.context import DEFAULT_DATA, ConfigFile, Data, Json, with_store
 from tollbridge.cli.deployment import deployed, deployed_again
@@ -22,6 +22,7 @@ from tollbridge.config import DEMO_UPSTREAM, Config
 from tollbridge.rollout import Rollout
 from tollbridge.server.pid_file import PidFile
 from tollbridge.server.supervisor import supervise
+from tollbridge.sources import clock
 from tollbridge.storage.database import Database
 from tollbridge.telemetry.logs import LogObserver
 from tollbridge.units import MICRO, MicroCredits, PackId

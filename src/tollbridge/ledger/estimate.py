@@ -13,7 +13,7 @@ def need(input_tokens_max: int, output_tokens_max: int, book: PriceBook) -> Need
     that the prompt may reach.
     """
     dearest_input = dearest_output = 0
-    for weights in book.up_to(input_tokens_max):
+    for weights in book.up_to(input_tokens_max) if book.tiers else (book.base,):
         dearest_output = max(dearest_output, weights.output)
         dearest_input = max(dearest_input, weights.input, weights.cache_read, weights.cache_write)
     return Need(

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -28,13 +28,13 @@ from tollbridge.ledger.model import (
     Settlement,
 )
 from tollbridge.routing.group import Group
-from tollbridge.storage import control, group_records, records
+from tollbridge.storage import control, exchanges, group_records, records
 from tollbridge.storage.batch import Batch, read_pack
 from tollbridge.storage.batches import Batches
 from tollbridge.storage.control_store import ControlTransactions
 from tollbridge.storage.group_commit import GroupCommit
 from tollbridge.storage.migrations import Migration, pending
-from tollbridge.storage.session import OutcomeUnknownError, Session
+from tollbridge.storage.session import Session
 from tollbridge.storage.sqlite_files import connect_to
 from tollbridge.storage.sqlite_migrations import migrate, version
 from tollbridge.storage.sqlite_session import QUERIES, SqliteSession
@@ -111,20 +111,13 @@ class SqliteStore(ControlTransactions):
         with _unavailable():
             return group_records.find(self._session, env_id, name)
 
-    async def admit(self, admission: Admission) -> Hold | Refusal:
+    def admit(self, admission: Admission) -> Awaitable[Hold | Refusal]:
         """See `AccountStore`."""
-        future = self._group.submit(lambda batch: batch.admit(admission), droppable=True)
-        try:
-            return await future
-        except (asyncio.CancelledError, OutcomeUnknownError):
-            # Nobody is told of the hold, and it may be there.
-            if isinstance(_answer(future), Hold):
-                self._group.submit(lambda batch: batch.abandon(admission), lasting=True)
-            raise
+        return exchanges.admit(self._group, admission)
 
-    async def settle(self, settlement: Settlement) -> Settled:
+    def settle(self, settlement: Settlement) -> Awaitable[Settled]:
         """See `AccountStore`."""
-        return await self._group.submit(lambda batch: batch.settle(settlement))
+        return exchanges.settle(self._group, settlement)
 
     async def checkpoint(
         self, worker_id: str, checkpoints: Sequence[Checkpoint], now: Millis
@@ -262,16 +255,6 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
             time.sleep(0.01)
         else:
             return
-
-
-def _answer(future: asyncio.Future[T]) -> object:
-    """Of a command that is committed, or may be."""
-    if future.cancelled():
-        return None
-    error = future.exception()
-    if error is None:
-        return future.result()
-    return error.answer if isinstance(error, OutcomeUnknownError) else None
 
 
 def _recover(env_id: EnvId, request_id: RequestId, now: Millis) -> Callable[[Batch], bool]:

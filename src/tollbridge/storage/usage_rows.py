@@ -49,8 +49,9 @@ def usage_row(settlement: Settlement) -> Row:
         usage.output,
         usage.reasoning,
         settlement.amount,
-        settlement.provenance.value,
-        settlement.outcome,
+        # SQLite's driver asks at length how to store an enumeration.
+        str(settlement.provenance),
+        str(settlement.outcome),
         settlement.price_version,
         settlement.raw_usage,
     )

@@ -147,8 +147,10 @@ class LogObserver:
 
     def _line(self, members: dict[str, str | int | bool | None]) -> None:
         """Lines of one tick of the event loop leave in one write."""
-        with contextlib.suppress(ValueError):
+        try:
             self._lines.append(_encoder.encode(members))
+        except ValueError:  # a lone surrogate: what was to be told cannot be
+            return
         if len(self._lines) == 1:
             try:
                 asyncio.get_running_loop().call_soon(self._flush)

@@ -60,7 +60,7 @@ def test_two_stores_that_compete_both_get_on(postgres: PostgresServer) -> None:
 def test_a_cancelled_admission_leaves_no_hold(ticks: int, postgres: PostgresServer) -> None:
     async def scenario() -> None:
         store = await opened(postgres, ENV)
-        task = asyncio.create_task(store.admit(admission("r1", need())))
+        task = asyncio.ensure_future(store.admit(admission("r1", need())))
         for _ in range(ticks):
             await asyncio.sleep(0.0002)
         was_done = task.done()

@@ -150,30 +150,6 @@ def test_pages_are_small_and_the_log_is_left_to_the_thread(tmp_path: Path) -> No
     connection.close()
 
 
-@pytest.mark.parametrize("ticks", range(4))
-def test_a_cancelled_admission_leaves_no_hold(ticks: int, tmp_path: Path) -> None:
-    path = tmp_path / "ledger.db"
-
-    async def scenario() -> str:
-        store = SqliteStore(path)
-        await store.create_environment(ENV, "Acme", Millis(0))
-        await store.grant(grant("p1", 100))
-        task = asyncio.create_task(store.admit(admission("r1", need())))
-        for _ in range(ticks):
-            await asyncio.sleep(0)
-        task.cancel()
-        await asyncio.wait([task])
-        fate = "cancelled" if task.cancelled() else "held"
-        await store.close("worker-1")
-        return fate
-
-    fate = asyncio.run(scenario())
-    with audit_rows(path) as rows:
-        report = audit(rows)
-    assert report.differences == []
-    assert (len(report.open_holds) == 1) == (fate == "held")
-
-
 class FailingDisk(sqlite3.Connection):
     """Its next commit fails, after it was applied or instead, and so do `failures` after it."""
 
@@ -224,50 +200,3 @@ def test_a_commit_that_failed_leaves_no_hold_behind(
         report = audit(rows)
     assert (report.differences, report.open_holds) == ([], [])
     assert report.exchanges == 1 + applies, "what was undone is recorded as void"
-
-
-@pytest.mark.parametrize("ticks", range(4))
-def test_a_cancelled_repetition_leaves_the_first_admission_alone(
-    ticks: int, tmp_path: Path
-) -> None:
-    path = tmp_path / "ledger.db"
-
-    async def scenario() -> None:
-        store = SqliteStore(path)
-        await store.create_environment(ENV, "Acme", Millis(0))
-        await store.grant(grant("p1", 100))
-        await store.admit(admission("r1", need()))
-        task = asyncio.create_task(store.admit(admission("r1", need())))
-        for _ in range(ticks):
-            await asyncio.sleep(0)
-        task.cancel()
-        await asyncio.wait([task])
-        await store.close("worker-1")
-
-    asyncio.run(scenario())
-    with audit_rows(path) as rows:
-        report = audit(rows)
-    assert report.differences == []
-    assert len(report.open_holds) == 1
-
-
-@pytest.mark.parametrize("ticks", range(4))
-def test_a_cancelled_settlement_is_committed(ticks: int, tmp_path: Path) -> None:
-    path = tmp_path / "ledger.db"
-
-    async def scenario() -> None:
-        store = SqliteStore(path)
-        await store.create_environment(ENV, "Acme", Millis(0))
-        await store.grant(grant("p1", 100))
-        await store.admit(admission("r1", need()))
-        task = asyncio.create_task(store.settle(settlement("r1", 30)))
-        for _ in range(ticks + 1):  # the first only starts it
-            await asyncio.sleep(0)
-        task.cancel()
-        await asyncio.wait([task])
-        await store.close("worker-1")
-
-    asyncio.run(scenario())
-    with audit_rows(path) as rows:
-        report = audit(rows)
-    assert report.environments[ENV].spent == 30
