@@ -9,6 +9,7 @@ from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.units import HEAD_BYTES_MAX, HEADER_NAMES_MAX, HEADERS_MAX
 
 _NAME_BYTES_MAX = 64
+_PERCENT = ord("%")
 NAMES: dict[bytes, str] = {}
 """Header names in lower case: the same few come with every request."""
 
@@ -51,7 +52,7 @@ def path_of(url: bytes, headers: dict[str, str]) -> str:
         if parsed.host:
             headers["host"] = parsed.host.decode("latin-1")
     path = url.partition(b"?")[0]
-    if b"%" in path:
+    if _PERCENT in path:
         path = unquote_to_bytes(path)
     return path.decode("utf-8", "surrogateescape")
 
