@@ -132,6 +132,8 @@ HEADER_NAMES_MAX = 1_000
 """Header names of clients that are remembered; the same few come with every request."""
 PATHS_MAX = 512
 """Paths that were looked up are remembered: clients ask for the same few."""
+PATH_CHARS_MAX = 512
+"""Characters of a path that is remembered: whoever has no key could fill the memory with others."""
 MODELS_MAX = 1_000
 """Models whose prompts' tokens are learned."""
 OUTLIERS_MAX = 10_000

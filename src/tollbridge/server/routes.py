@@ -13,7 +13,7 @@ from typing import NamedTuple
 from tollbridge.config import Protocol
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.routing.catalog import OPERATOR_GROUP
-from tollbridge.units import PATHS_MAX
+from tollbridge.units import PATH_CHARS_MAX, PATHS_MAX
 
 GROUP_PREFIX = "/v1/ai/"
 _SLASHES = re.compile("//+")
@@ -91,7 +91,7 @@ def route(method: str, path: str) -> Route:
     """
     if "//" in path or path.endswith("/"):
         path = _SLASHES.sub("/", path).rstrip("/")
-    found = _find(path)
+    found = _find(path) if len(path) <= PATH_CHARS_MAX else _look_up(path)
     if found is None:
         raise GatewayError(
             ErrorCode.ROUTE_UNKNOWN,
@@ -104,8 +104,7 @@ def route(method: str, path: str) -> Route:
     return place
 
 
-@functools.lru_cache(PATHS_MAX)
-def _find(path: str) -> tuple[Route, str] | None:
+def _look_up(path: str) -> tuple[Route, str] | None:
     # Receipts belong to the environment, not to a group.
     receipt = _RECEIPT.fullmatch(path)
     if receipt is not None:
@@ -124,3 +123,6 @@ def _find(path: str) -> tuple[Route, str] | None:
         return None
     endpoint, method = row
     return Route(endpoint, group, name), method
+
+
+_find = functools.lru_cache(PATHS_MAX)(_look_up)

@@ -1,7 +1,9 @@
 import pytest
 
 from tollbridge.errors import ErrorCode, GatewayError
+from tollbridge.server import routes
 from tollbridge.server.routes import AT_ROOT, IN_GROUP, Endpoint, MethodError, Route, route
+from tollbridge.units import PATH_CHARS_MAX
 
 
 @pytest.mark.parametrize("rest", IN_GROUP)
@@ -56,6 +58,13 @@ def test_there_is_nothing_elsewhere(path: str):
         route("POST", path)
     assert caught.value.code is ErrorCode.ROUTE_UNKNOWN
     assert "/v1/ai/cloudbase" in caught.value.message
+
+
+def test_a_long_path_is_not_remembered():
+    known = routes._find.cache_info().currsize
+    name = "m" * PATH_CHARS_MAX
+    assert route("GET", f"/v1/models/{name}").name == name
+    assert routes._find.cache_info().currsize == known
 
 
 def test_a_long_path_is_not_repeated_whole():
