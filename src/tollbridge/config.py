@@ -169,6 +169,8 @@ class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """A `tokenizer.json`, relative to this file: counts prompts where the upstream does not."""
     affinity: bool = True
     """Whether the requests of a session go to the same one of several weighted targets."""
+    hedge_ms: Annotated[int, Meta(ge=1, le=600_000)] | None = None
+    """After so long without the head of an answer a second target is asked, too; None: never."""
     on_by_default: bool = False
     """Whether a new environment starts with this model switched on."""
 
@@ -316,6 +318,8 @@ def check_config(config: Config) -> None:
         _check_name(name, where)
         if not model.targets:
             raise ConfigError(f"{where}.targets: name at least one upstream")
+        if model.hedge_ms is not None and len(model.targets) == 1:
+            raise ConfigError(f"{where}.hedge_ms: needs a second target, or leave it out")
         for index, target in enumerate(model.targets):
             if target.upstream != DEMO_UPSTREAM and target.upstream not in config.upstreams:
                 known = ", ".join([*config.upstreams, DEMO_UPSTREAM])

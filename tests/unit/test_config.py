@@ -97,6 +97,8 @@ def test_a_secret_is_in_no_repr_and_no_message():
         (UPSTREAM.replace("lab", "demo"), "upstreams.demo"),
         ("[models.m]\ntargets = []", 'models."m".targets'),
         ('[models.m]\ntargets = [{upstream = "lab"}]', 'models."m".targets[0].upstream'),
+        ('[models.m]\ntargets = [{upstream = "demo"}]\nhedge_ms = 9', 'models."m".hedge_ms'),
+        ('[models.m]\ntargets = [{upstream = "demo"}]\nhedge_ms = 0', "hedge_ms"),
         (target("weight = 0"), "targets[0].weight"),
         (target("weight = nan"), "targets[0].weight"),
         (target("priority = -1"), "targets[0].priority"),

@@ -5,7 +5,7 @@ worker's own: workers do not ask each other.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Set
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -14,11 +14,11 @@ from tollbridge.app.turnstile import Turnstile
 from tollbridge.config import Config
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.routing.affinity import affinity_key
-from tollbridge.routing.catalog import Model
+from tollbridge.routing.catalog import Model, Target
 from tollbridge.routing.classes import REACTIONS
 from tollbridge.routing.health import Attempt, Health, TargetHealth
 from tollbridge.routing.order import order
-from tollbridge.routing.plan import RETRIES_MAX, Failed, plan
+from tollbridge.routing.plan import RETRIES_MAX, Failed, plan, spares
 from tollbridge.units import Millis
 
 RETRY_COUNT_HEADER = "x-stainless-retry-count"
@@ -76,12 +76,12 @@ class Attempts:
     """Of one request.
 
     `made` counts those that were sent. `sent`: the last of them has not failed. `begun`: it has got
-    a good head. `last` is how the last one failed.
+    a good head. `last` is how the last one failed. `hedge_ms`: when a second target is asked, too.
     """
 
     __slots__ = (
-        "_clock", "_entropy", "_observer", "_request_id", "_routing",
-        "begun", "last", "made", "sent",
+        "_clock", "_entropy", "_observer", "_place", "_request_id", "_routing", "_second_place",
+        "_targets", "_under_way", "begun", "hedge_ms", "last", "made", "sent",
     )  # fmt: skip
 
     def __init__(
@@ -91,6 +91,12 @@ class Attempts:
         self.sent = False
         self.begun = False
         self.last: GatewayError | None = None
+        self.hedge_ms: int | None = None
+        self._targets: Sequence[Target] = ()
+        self._under_way: Attempt | None = None
+        """The one that is to be judged."""
+        self._place: Turnstile | None = None
+        self._second_place: Turnstile | None = None
         self._routing = routing
         self._observer = observer
         self._clock = clock
@@ -117,8 +123,10 @@ class Attempts:
         if model.shares:
             key = affinity_key(headers, body) if model.affinity else self._entropy(8)
             targets = tuple(order(targets, key))
-        health = self._routing.health
-        steps = plan(targets, health, _retries(headers), self._clock())
+        health, retries = self._routing.health, _retries(headers)
+        self._targets = targets
+        self.hedge_ms = model.hedge_ms if retries else None
+        steps = plan(targets, health, retries, self._clock())
         attempt = next(steps)
         told: GatewayError | None = None
         while True:
@@ -129,10 +137,11 @@ class Attempts:
                 failure, now = error.with_traceback(None), self._clock()
                 at_upstream = self.sent or error.code is ErrorCode.UPSTREAM_BUSY
                 self.sent = False
-                health.failed(attempt, failure, now)
+                judged = self._under_way or attempt
+                health.failed(judged, failure, now)
             else:
                 if self.sent:
-                    upstream = attempt.target.upstream
+                    upstream = (self._under_way or attempt).target.upstream
                     self._observer.attempt_ended(self._request_id, upstream, None)
                 return
             finally:
@@ -141,7 +150,7 @@ class Attempts:
             if failure is not self.last:  # as it is if there was nothing to leave out
                 self.last = failure
                 if at_upstream:
-                    upstream = attempt.target.upstream
+                    upstream = judged.target.upstream
                     self._observer.attempt_ended(self._request_id, upstream, failure)
             if not (may_go_on() and REACTIONS[failure.code].elsewhere):
                 raise failure
@@ -158,23 +167,55 @@ class Attempts:
         self.made += 1
         self.sent = True
 
+    def second(self) -> Attempt | None:
+        """Another attempt to make while the one under way is silent, in a place that is free."""
+        first, now = self._under_way, self._clock()
+        assert first is not None
+        for target in spares(self._targets, first.target, self._routing.health, now):
+            place = self._routing.turnstiles.get(target.upstream)
+            if place is None or place.try_enter():
+                self._second_place = place
+                return Attempt(target, now)
+        return None
+
+    def failed_beside(self, attempt: Attempt, error: GatewayError) -> None:
+        """One of two has failed, and the other goes on."""
+        self._routing.health.failed(attempt, error, self._clock())
+        self._observer.attempt_ended(self._request_id, attempt.target.upstream, error)
+
+    def goes_on(self, attempt: Attempt) -> None:
+        """Of two attempts this is left."""
+        if attempt is not self._under_way:
+            self._under_way = attempt
+            self._place, self._second_place = self._second_place, self._place
+        self.leave_second()
+
+    def leave_second(self) -> None:
+        """The other attempt is over, or could not be made."""
+        place, self._second_place = self._second_place, None
+        if place is not None:
+            place.leave()
+
     async def _make(self, attempt: Attempt, send: Callable[[Attempt], Awaitable[None]]) -> None:
         """One attempt, in a place at the upstream if those are limited."""
         health = self._routing.health
         self.begun = False
         if attempt.wait_ms:
             await asyncio.sleep(attempt.wait_ms / 1_000)
+        self._under_way = attempt
         turnstile = self._routing.turnstiles.get(attempt.target.upstream)
-        if turnstile is None:
-            await send(attempt)
-        else:
+        if turnstile is not None:
             await turnstile.enter()
-            try:
-                await send(attempt)
-            finally:
-                turnstile.leave()
+            self._place = turnstile
+        try:
+            await send(attempt)
+        finally:
+            for place in (self._place, self._second_place):
+                if place is not None:
+                    place.leave()
+            self._place = self._second_place = None
         if health.outliers and self.sent:
-            health.succeeded(attempt, self._clock())
+            health.succeeded(self._under_way, self._clock())
 
     def _draw(self) -> float:
         """Evenly from [0, 1)."""

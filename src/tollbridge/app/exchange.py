@@ -24,9 +24,9 @@ from tollbridge.app.answer_head import answer_head
 from tollbridge.app.attempts import Attempts
 from tollbridge.app.gateway import Gateway
 from tollbridge.app.group_directory import OwnGroup
+from tollbridge.app.hedge import race
 from tollbridge.app.interruptions import bug_midway, stopping
 from tollbridge.app.ports import (
-    Call,
     Client,
     Inbound,
     KeyRecord,
@@ -36,8 +36,8 @@ from tollbridge.app.ports import (
     Waits,
 )
 from tollbridge.app.recollection import recall
-from tollbridge.app.relay import Relay, answers, broken, gather, linger, read_whole, refusal_of
-from tollbridge.app.request_writer import PATHS, write_request
+from tollbridge.app.relay import Relay, broken, gather, linger, read_whole
+from tollbridge.app.sender import Sender, Sending
 from tollbridge.errors import GatewayError
 from tollbridge.ledger.model import Checkpoint, Hold, Refusal, Settlement
 from tollbridge.ledger.tariff import Outcome, charge, delivered
@@ -46,7 +46,6 @@ from tollbridge.routing.health import Attempt
 from tollbridge.translate.asks import read_ask
 from tollbridge.translate.bridge import Ask, Bridge, Identity, Reply, StreamBridge
 from tollbridge.translate.failures import error_status
-from tollbridge.translate.pairs import open_bridge
 from tollbridge.translate.usage_tap import UsageTap
 from tollbridge.units import RESPONSE_BYTES_MAX, Tokens
 from tollbridge.usage import TokenUsage
@@ -66,6 +65,7 @@ class Exchange:
     """The output that the hold was asked to pay for."""
     _hold: Hold
     _identity: Identity
+    _sender: Sender
 
     def __init__(self, gateway: Gateway, inbound: Inbound, client: Client) -> None:
         self._gateway = gateway
@@ -229,47 +229,48 @@ class Exchange:
             self._body = await recall(
                 vault, env_id, self._inbound.protocol, self._ask, self._body, self._started_at
             )
+        self._sender = Sender(
+            self._gateway.servers, self._own.server if self._own else None, self._inbound,
+            self._ask, self._body, self._identity, self._hold.output_tokens, self._record,
+        )  # fmt: skip
         await self.attempts.run(
             self._model, self._inbound.headers, self._body, self._try,
             lambda: not self._relay.delivered,
         )  # fmt: skip
 
     async def _try(self, attempt: Attempt) -> None:
-        target = attempt.target
-        inbound, ask = self._inbound, self._ask
-        bridge = open_bridge(inbound.protocol, target.protocol, ask, self._body, self._identity)
+        sender, target = self._sender, attempt.target
+        bridge = sender.bridge(target)
         self._bridge, self._stream, self._reply = bridge, None, bridge.local()
         self._tap = UsageTap()
         if self._reply is not None:
             return
         self._target = target
-        output, strict = self._hold.output_tokens, self._record.strict
-        body = write_request(bridge, target, output, inbound.headers, strict=strict)
-        refusal = self.attempts.last
+        sending = sender.write(attempt, bridge)
+        refusal, body = self.attempts.last, sending.call.body
         if target.avoid is not None and body == self._sent and refusal is not None:
             raise refusal  # there is nothing to leave out
         self._sent = body
         self.attempts.sending()
-        stream = ask.stream or bridge.gathers
-        call = Call(PATHS[target.protocol], body, stream, inbound.headers, bridge.pin_version)
-        await self._send(attempt, bridge, call)
-        while (more := bridge.resume()) is not None:
+        if self.attempts.hedge_ms is None:
+            reply = await sender.send(sending)
+        else:
+            sending, reply = await race(self.attempts, sender, sending)
+            self._bridge, self._target = sending.bridge, sending.attempt.target
+        await self._answer(sending, reply)
+        while (more := sending.bridge.resume()) is not None:
             self._relay.resume()
-            await self._send(attempt, bridge, call.with_body(more))
+            sending.call = sending.call.with_body(more)
+            await self._answer(sending, await sender.send(sending))
 
-    async def _send(self, attempt: Attempt, bridge: Bridge, call: Call) -> None:
-        gateway, ask = self._gateway, self._ask
-        server = self._own.server if self._own else gateway.servers[attempt.target.upstream]
-        reply: UpstreamReply | None = None
+    async def _answer(self, sending: Sending, reply: UpstreamReply) -> None:
+        # 7 relay
+        gateway, bridge = self._gateway, sending.bridge
         try:
-            reply = await server.send(call)
-            # 7 relay
-            if not answers(reply, stream=call.stream):
-                raise await refusal_of(attempt.target.protocol, reply)
             self.attempts.begun = True
-            if attempt.probe:
-                gateway.routing.health.answered(attempt)
-            if not call.stream:
+            if sending.attempt.probe:
+                gateway.routing.health.answered(sending.attempt)
+            if not sending.call.stream:
                 whole = await read_whole(reply, RESPONSE_BYTES_MAX)
                 self._tap.whole(whole)
                 self._reply = bridge.reply(whole)
@@ -284,13 +285,12 @@ class Exchange:
                 kept = self._stream.kept
             if kept is not None:
                 await gateway.vault.keep(self._record.env_id, kept, gateway.clock())
-            if ask.stream and not (self._stream and self._stream.stopped_early):
+            if self._ask.stream and not (self._stream and self._stream.stopped_early):
                 await linger(reply)
         except UpstreamError as error:
             raise broken(error) from None
         finally:
-            if reply is not None:
-                reply.abort()
+            reply.abort()
 
     # 8 settle, 9 record
 

@@ -29,7 +29,8 @@ from tollbridge.translate.prompt_text import prompt_text
 from tollbridge.units import (
     ASK_AGAIN_AFTER_MS,
     COUNT_TIMEOUT_S,
-    RESPONSE_BYTES_MAX,
+    ERROR_BODY_BYTES_MAX,
+    GROUPS_MAX,
     EnvId,
     Millis,
     RequestId,
@@ -188,11 +189,13 @@ class Inquiry:
             async with asyncio.timeout(COUNT_TIMEOUT_S):
                 reply = await from_upstream(server.send(call))
                 try:
-                    whole = await from_upstream(read_whole(reply, RESPONSE_BYTES_MAX))
+                    whole = await from_upstream(read_whole(reply, ERROR_BODY_BYTES_MAX))
                 finally:
                     reply.abort()
         except (GatewayError, TimeoutError):
             return None
         if reply.status in _UNKNOWN:
+            if len(self._not_before) >= GROUPS_MAX:  # upstreams of groups come and go
+                self._not_before.clear()
             self._not_before[target.upstream] = Millis(gateway.clock() + ASK_AGAIN_AFTER_MS)
         return read_count_reply(whole) if reply.status == 200 else None

@@ -48,6 +48,12 @@ class Turnstile:
                 retry_after_s=BUSY_RETRY_AFTER_S,
             )
 
+    def try_enter(self) -> bool:
+        """Take a place if one is free; otherwise there is nothing to leave."""
+        free = self._inside < self._places
+        self._inside += free
+        return free
+
     def leave(self) -> None:
         """Give the place to the first in line, else free it."""
         while self._line:

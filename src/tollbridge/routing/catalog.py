@@ -49,6 +49,8 @@ class Model(NamedTuple):
     """Whether a session keeps to one of them."""
     own: bool = False
     """Of an environment's own upstream: no pack pays for it."""
+    hedge_ms: int | None = None
+    """After so long without the head of an answer a second target is asked, too; None: never."""
 
 
 class Catalog:
@@ -85,6 +87,7 @@ class Catalog:
                 Tokens(model.output_limit),
                 shares=len({target.rank for target in targets}) < len(targets),
                 affinity=model.affinity,
+                hedge_ms=model.hedge_ms,
             )
         return cls(models)
 

@@ -152,6 +152,11 @@ class Health:
         outlier = self._find(target)
         return outlier is not None and outlier.ejected_at is not None
 
+    def is_well(self, target: Target, now: Millis) -> bool:
+        """Whether it is neither out, nor parked, nor to be probed."""
+        outlier = self._find(target)
+        return outlier is None or (outlier.ejected_at is None and not outlier.out(now))
+
     def parked_ms(self, target: Target, now: Millis) -> int:
         """For how long it still asked to be left alone."""
         outlier = self._find(target)

@@ -6,7 +6,7 @@ has its turn, without waiting. Then, for a few seconds, those that may do better
 tried again.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import NamedTuple
 
 from tollbridge.errors import GatewayError
@@ -75,6 +75,17 @@ def plan(targets: Sequence[Target], health: Health, retries: int, now: Millis) -
             again.append(target)
         # One that has been taken out is no place to wait for: every request would come back to it.
         again = [target for target in again if not health.is_ejected(target)]
+
+
+def spares(
+    targets: Sequence[Target], first: Target, health: Health, now: Millis
+) -> Iterator[Target]:
+    """Where the request may be sent as well, while `first` is silent: to what is well."""
+    for target in targets:
+        if (target.upstream, target.model) == (first.upstream, first.model):
+            continue
+        if health.is_well(target, now):
+            yield target
 
 
 def _wait_ms(target: Target, health: Health, retried: int, now: Millis, jitter: float) -> int:

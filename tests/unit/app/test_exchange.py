@@ -15,7 +15,6 @@ from tests.fakes.bodies import (
 from tests.fakes.exchange_parts import HANG, JSON_HEAD, RecordingClient, ScriptedReply
 from tests.fakes.world import ENV, KEY, answer, charged, in_world, settle_down
 
-from tollbridge.app import exchange as module
 from tollbridge.errors import ErrorCode
 from tollbridge.units import MICRO, KeyId, Millis
 
@@ -346,7 +345,3 @@ async def test_a_key_without_an_environment_in_the_host_and_with_it(world):
     world.servers["one"].answers = [answer("Hello"), answer("Hello")]
     assert (await world.ask(messages_body(), env_id=ENV))[1] is None
     assert (await world.ask(messages_body(), presented_key=lambda: KEY))[1] is None
-
-
-def test_paths_are_those_of_the_protocols():
-    assert module.PATHS == {"messages": "/v1/messages", "chat": "/chat/completions"}

@@ -5,7 +5,7 @@ from tests.fakes.bodies import chat_body, message
 from tests.fakes.exchange_parts import JSON_HEAD, ScriptedReply
 from tests.fakes.world import in_world
 
-from tollbridge.app.request_writer import write_request
+from tollbridge.app.request_writer import PATHS, write_request
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.ledger.model import UNLIMITED
 from tollbridge.routing.catalog import Target
@@ -63,3 +63,7 @@ async def test_a_strict_key_has_what_would_be_dropped_refused(world):
     _, error = await world.ask(body, "chat")
     assert error.code is ErrorCode.FIELD_UNSUPPORTED
     assert len(world.servers["one"].calls) == 1
+
+
+def test_paths_are_those_of_the_protocols():
+    assert PATHS == {"messages": "/v1/messages", "chat": "/chat/completions"}

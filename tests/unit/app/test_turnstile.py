@@ -30,6 +30,18 @@ def test_places_are_taken_at_once_while_there_are_some():
     asyncio.run(main())
 
 
+def test_a_place_without_a_wait():
+    async def main():
+        gate = turnstile(1)
+        assert gate.try_enter()
+        assert not gate.try_enter()
+        assert gate.inside == 1
+        gate.leave()
+        assert gate.inside == 0
+
+    asyncio.run(main())
+
+
 def test_first_come_first_served_and_nobody_jumps_the_queue():
     async def main():
         gate, order = turnstile(), []

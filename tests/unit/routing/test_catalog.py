@@ -114,4 +114,5 @@ def test_weights_and_affinity():
     (model,) = Catalog.of(parse_config(f"[models.m]\n{text}\naffinity = false", {}))
     assert [target.weight for target in model.targets] == [2.5, 1.0]
     assert not model.affinity
+    assert model.hedge_ms is None
     assert CATALOG.resolve("cloudbase", "org/big", ON).affinity

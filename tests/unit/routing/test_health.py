@@ -200,6 +200,20 @@ def test_a_target_that_asks_for_a_pause_comes_last_until_then(asked, honoured):
     assert health.parked_ms(ONE, Millis(NOW + 1_000 * honoured)) == 0
 
 
+def test_well_is_what_is_neither_out_nor_parked_nor_to_be_probed():
+    health = Health()
+    assert health.is_well(ONE, NOW)
+    fail(health)
+    assert health.is_well(ONE, NOW)
+    fail(health, times=STREAK_MAX)
+    assert not health.is_well(ONE, NOW)
+    assert not health.is_well(ONE, Millis(NOW + 10 * EJECTION_MS)), "a probe is due"
+    asked = GatewayError(ErrorCode.UPSTREAM_RATE_LIMITED, "later", retry_after_s=5)
+    fail(health, TWO, error=asked)
+    assert not health.is_well(TWO, NOW)
+    assert health.is_well(TWO, Millis(NOW + 5_000))
+
+
 def test_models_of_one_upstream_have_their_own_health():
     health = Health()
     fail(health, times=STREAK_MAX)

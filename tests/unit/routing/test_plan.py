@@ -15,6 +15,7 @@ from tollbridge.routing.plan import (
     WAIT_MS_MAX,
     Failed,
     plan,
+    spares,
 )
 from tollbridge.units import Millis
 
@@ -211,3 +212,12 @@ def test_one_request_is_the_probe_and_falls_back_like_any_other():
     failure = error(ErrorCode.UPSTREAM_UNREACHABLE)
     health.failed(probe, failure, later)
     assert first.send(Failed(failure, False, later, HALF)).target == TWO
+
+
+def test_spares_are_all_others_that_are_well():
+    health = Health()
+    targets = (ONE, ONE._replace(rank=5), TWO, THREE)
+    assert list(spares(targets, ONE, health, NOW)) == [TWO, THREE]
+    for _ in range(STREAK_MAX):
+        health.failed(health.begin(TWO, NOW), error(ErrorCode.UPSTREAM_UNREACHABLE), NOW)
+    assert list(spares(targets, ONE, health, NOW)) == [THREE]
