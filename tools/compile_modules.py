@@ -26,7 +26,7 @@ from compiled_modules import SOURCES, compiled_modules
 CANNOT = 3
 """Exit status where a compiler or Python's headers are missing."""
 
-C_OPTIONS = ["-O2", "-Wall", "-Wextra"]
+C_OPTIONS = ["-O3", "-Wall", "-Wextra"]
 
 GROUP = "tollbridge"
 """Names the library that holds the code of all modules; theirs only lead to it."""

@@ -13,8 +13,8 @@ from msgspec import Raw
 from tollbridge.translate.members import write_member
 from tollbridge.translate.messages_views import SignedBlock
 from tollbridge.translate.signatures import SIGNATURE_PREFIX, is_own_signature
-from tollbridge.translate.substring import contains
 from tollbridge.wire.codec import decode, encode
+from tollbridge.wire.scan import contains
 
 _WORD = b'"signature"'
 _SUSPECT = re.compile(rb'"signature"\s*:\s*"(?:"|%b)' % re.escape(SIGNATURE_PREFIX.encode()))

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tollbridge.translate.image_sizes import PREFIX_CHARS_MAX, image_pixels
-from tollbridge.translate.substring import contains
 from tollbridge.translate.tables import IMAGES, PDF_BASE64_MAGIC
+from tollbridge.wire.scan import contains, kinds
 
 PIXELS_PER_TOKEN = 750
 IMAGE_TOKENS_EXPECTED = 1_600
@@ -32,13 +32,6 @@ _PAYLOAD = re.compile(
     rb'(?:base64,|"data"\s*:\s*")(?:(?P<image>%s)|(?P<pdf>%s))'
     % (_MAGIC, PDF_BASE64_MAGIC.encode())
 )
-
-
-# Of a character beyond ASCII only the first byte is counted.
-_LETTERS = b" ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_WIDE = bytes(range(0xE3, 0xEE))
-_OTHER = bytes(range(0xC0, 0xE3)) + bytes(range(0xEE, 0x100))
-_REST = bytes(range(0x80, 0xC0))
 
 
 class Features(NamedTuple):
@@ -68,17 +61,13 @@ def read_features(body: bytes) -> Features:
     text, flat, bound = _without_payloads(body)
     size = len(text)
     if size > SAMPLE_BYTES:
-        step, width = size // _WINDOWS, SAMPLE_BYTES // _WINDOWS
-        sample = b"".join([text[at : at + width] for at in range(0, step * _WINDOWS, step)])
-        scale = size / len(sample)
+        windows, width, step = _WINDOWS, SAMPLE_BYTES // _WINDOWS, size // _WINDOWS
     else:
-        sample, scale = text, 1.0
-    escapes = sample.count(rb"\u")  # a character spelled in six bytes of ASCII
-    letters = _count(sample, _LETTERS)
-    wide = other = rest = 0
-    if not sample.isascii():
-        wide, other, rest = (_count(sample, kind) for kind in (_WIDE, _OTHER, _REST))
-    marks = len(sample) - letters - wide - other - rest
+        windows, width, step = 1, size, 0
+    scale = size / (width * windows) if size else 1.0
+    # Of a character beyond ASCII only the first byte is counted; in ASCII, `\\u` is a character.
+    letters, wide, other, rest, escapes = kinds(text, width, step, windows)
+    marks = width * windows - letters - wide - other - rest
     if escapes:
         # A backslash, a `u` and four hexadecimal digits, of which about a third are letters.
         letters, marks = max(letters - escapes * 5 // 2, 0), max(marks - escapes * 7 // 2, 0)
@@ -88,11 +77,6 @@ def read_features(body: bytes) -> Features:
         int(letters * scale), int(marks * scale), int(wide * scale), int(other * scale),
         flat, max(bound + size // 2, 1) + 16,
     )  # fmt: skip
-
-
-def _count(text: bytes, kind: bytes) -> int:
-    # One pass; to translate the kinds to letters and count these are two, and longer ones.
-    return len(text) - len(text.translate(None, kind))
 
 
 def _without_payloads(body: bytes) -> tuple[bytes, int, int]:

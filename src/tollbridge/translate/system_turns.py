@@ -12,9 +12,9 @@ from tollbridge.dialect_config import SystemMessages
 from tollbridge.translate.content_to_chat import system_text
 from tollbridge.translate.members import has_member, read_members, write_member
 from tollbridge.translate.messages_views import RoleTurn
-from tollbridge.translate.substring import contains
 from tollbridge.wire.codec import decode, encode
 from tollbridge.wire.messages.requests import Block
+from tollbridge.wire.scan import contains
 
 _raws = msgspec.json.Decoder(list[Raw])
 _turns = msgspec.json.Decoder(RoleTurn)

@@ -1,4 +1,4 @@
-/* The byte loops of a stream that is passed on, as `scan.py` describes them.
+/* The loops over the bytes that are passed on, as `scan.py` describes them.
  *
  * Nothing is decided here that is not decided elsewhere, too, where this is not compiled: what is
  * out of the ordinary ends a loop and goes the long way. The loops know no Python objects, only
@@ -286,7 +286,98 @@ texts(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return Py_BuildValue("(Nnnn)", sent, PyLong_AsSsize_t(args[1]) + (at - begin), chars, utf8);
 }
 
+/* How many bytes are of each kind, see `kinds`. */
+typedef struct {
+    Py_ssize_t letters, wide, other, rest, escapes;
+} Kinds;
+
+#define BLOCK_BYTES 255 /* what is counted in it fits into a byte, and so into a vector's lane */
+
+/* `escapes` looks one byte beyond the block, unless that is the end. Each loop does so little that
+ * compilers make it take sixteen bytes at a time. */
+static void
+count_block(Bytes at, Py_ssize_t size, int more, Kinds *kinds)
+{
+    unsigned char letters = 0, wide = 0, high = 0, rest = 0, escapes = 0, any = 0;
+
+    for (Py_ssize_t i = 0; i < size; i++) {
+        unsigned char lower = (unsigned char)((at[i] | 0x20) - 'a');
+        letters += (unsigned char)((lower < 26) + (at[i] == ' '));
+        any |= at[i];
+    }
+    for (Py_ssize_t i = 0; i < size - !more; i++)
+        escapes += (unsigned char)((at[i] == '\\') & (at[i + 1] == 'u'));
+    kinds->letters += letters;
+    kinds->escapes += escapes;
+    if (any < 0x80)
+        return;
+    for (Py_ssize_t i = 0; i < size; i++) {
+        wide += (unsigned char)(at[i] - 0xE3) < 11;
+        high += at[i] >= 0xC0;
+        rest += at[i] >= 0x80;
+    }
+    kinds->wide += wide;
+    kinds->other += high - wide;
+    kinds->rest += rest - high;
+}
+
+static PyObject *
+kinds(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    Py_ssize_t given[3];
+    Kinds found = {0, 0, 0, 0, 0};
+
+    (void)module;
+    if (count != 4) {
+        PyErr_SetString(PyExc_TypeError, "kinds takes 4 arguments");
+        return NULL;
+    }
+    if (!PyBytes_Check(args[0])) {
+        PyErr_SetString(PyExc_TypeError, "data must be bytes");
+        return NULL;
+    }
+    Bytes at = (Bytes)PyBytes_AS_STRING(args[0]), end = at + PyBytes_GET_SIZE(args[0]);
+    for (int i = 0; i < 3; i++) {
+        given[i] = PyLong_AsSsize_t(args[i + 1]);
+        if (given[i] == -1 && PyErr_Occurred())
+            return NULL;
+        if (given[i] < 0) {
+            PyErr_SetString(PyExc_ValueError, "windows have no negative sizes");
+            return NULL;
+        }
+    }
+    Py_ssize_t width = given[0], step = given[1];
+    for (; given[2] > 0 && end - at >= width; given[2]--) {
+        for (Py_ssize_t done = 0; done < width; done += BLOCK_BYTES) {
+            Py_ssize_t left = width - done;
+            int more = left > BLOCK_BYTES;
+            count_block(at + done, more ? BLOCK_BYTES : left, more, &found);
+        }
+        if (end - at < step)
+            break;
+        at += step;
+    }
+    return Py_BuildValue("(nnnnn)", found.letters, found.wide, found.other, found.rest,
+                         found.escapes);
+}
+
+/* `strstr` looks at many bytes in one step, where `bytes.find` goes from byte to byte. */
+static PyObject *
+contains(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    (void)module;
+    if (count != 2 || !PyBytes_Check(args[0]) || !PyBytes_Check(args[1])) {
+        PyErr_SetString(PyExc_TypeError, "contains takes two bytes objects");
+        return NULL;
+    }
+    /* There is a zero behind all bytes objects. */
+    char *found = strstr(PyBytes_AS_STRING(args[0]), PyBytes_AS_STRING(args[1]));
+    return PyBool_FromLong(found != NULL);
+}
+
 static PyMethodDef methods[] = {
+    {"contains", (PyCFunction)(void (*)(void))contains, METH_FASTCALL, NULL},
+    {"kinds", (PyCFunction)(void (*)(void))kinds, METH_FASTCALL, NULL},
     {"whole_chunks", (PyCFunction)(void (*)(void))whole_chunks, METH_FASTCALL, NULL},
     {"texts", (PyCFunction)(void (*)(void))texts, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},

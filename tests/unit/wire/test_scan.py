@@ -5,7 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tollbridge.wire.codec import encode
-from tollbridge.wire.scan import no_chunks, texts_in_python
+from tollbridge.wire.scan import (
+    contains_in_python,
+    kinds_in_python,
+    no_chunks,
+    texts_in_python,
+)
 
 BEFORE, AFTER = b'data: {"delta":{"text":"', b'"}}\n\n'
 FRAME = (BEFORE, AFTER)
@@ -150,3 +155,55 @@ def test_more_texts_are_left_to_another_call(count: int, c_scan: ModuleType):
             chars += said
         assert sent == framed([b"\\n"] * count, TOLD)
         assert chars == count
+
+
+@given(
+    data=st.one_of(
+        st.binary(max_size=900),
+        st.text(max_size=400).map(str.encode),
+        st.text("\\u00e9 aZ", max_size=900).map(str.encode),
+    ),
+    windows=st.integers(1, 6),
+)
+def test_both_versions_count_the_same_kinds(c_scan: ModuleType, data: bytes, windows: int):
+    for width, step, count in ((len(data), 0, 1), (len(data) // windows,) * 2 + (windows,)):
+        counted = c_scan.kinds(data, width, step, count)
+        assert counted == kinds_in_python(data, width, step, count)
+        assert sum(counted[:4]) <= width * count
+
+
+def test_kinds_by_hand(c_scan: ModuleType):
+    data = "ab 1 \u3042\u6f22 é \U0001f600 \\u00e9".encode()
+    # Letters and spaces: `ab`, five spaces, `u` and `e`.
+    expected = (9, 2, 2, 2 + 2 + 1 + 3, 1)
+    assert kinds_in_python(data, len(data), 0, 1) == expected
+    assert c_scan.kinds(data, len(data), 0, 1) == expected
+
+
+def test_windows_beyond_the_data_are_not_looked_at(c_scan: ModuleType):
+    assert c_scan.kinds(b"abcd", 3, 2, 9) == (3, 0, 0, 0, 0)
+    assert c_scan.kinds(b"abcd", 3, 1, 9) == (6, 0, 0, 0, 0)
+    assert c_scan.kinds(b"", 0, 0, 1) == (0, 0, 0, 0, 0)
+    with pytest.raises(ValueError, match="no negative sizes"):
+        c_scan.kinds(b"abcd", -1, 1, 1)
+    with pytest.raises(TypeError):
+        c_scan.kinds("abcd", 1, 1, 1)
+    with pytest.raises(TypeError):
+        c_scan.kinds(b"abcd", 1, 1)
+
+
+SCARCE = st.binary(max_size=80).map(lambda data: bytes(byte % 3 + 97 for byte in data))
+
+
+@given(SCARCE, SCARCE.map(lambda text: text[:5] or b"a"))
+def test_both_versions_find_the_same_words(c_scan: ModuleType, body: bytes, word: bytes):
+    assert c_scan.contains(body, word) is contains_in_python(body, word) is (word in body)
+
+
+def test_a_word_at_either_end_of_a_long_body(c_scan: ModuleType):
+    rest = b"base6" * 50_000
+    assert c_scan.contains(b"base64" + rest, b"base64")
+    assert c_scan.contains(rest + b"4", b"base64")
+    assert not c_scan.contains(rest, b"base64")
+    with pytest.raises(TypeError):
+        c_scan.contains("base64", b"base64")
