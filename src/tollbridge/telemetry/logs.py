@@ -15,6 +15,7 @@ import msgspec
 from tollbridge.app.ports import Alert, Clock, Waits
 from tollbridge.errors import GatewayError
 from tollbridge.ledger.model import Settlement
+from tollbridge.telemetry.log_lines import ExchangeLine
 from tollbridge.units import UNKNOWN_NAMES_MAX
 
 OTHERS = "(others)"
@@ -43,29 +44,29 @@ class LogObserver:
         """The end of an admitted exchange."""
         usage = settlement.usage
         self._line(
-            {
-                "at": settlement.ended_at,
-                "event": "exchange",
-                "request_id": settlement.request_id,
-                "env": settlement.env_id,
-                "key": settlement.key_id,
-                "model": settlement.model,
-                "upstream": settlement.upstream,
-                "attempts": attempts,
-                "protocol": settlement.client_protocol,
-                "stream": settlement.stream,
-                "status": status,
-                "error": error,
-                "outcome": settlement.outcome,
-                "ms": settlement.ended_at - settlement.started_at,
-                "first_event_ms": waits.first_event_ms,
-                "input": usage.input,
-                "cache_read": usage.cache_read,
-                "cache_write": usage.cache_write,
-                "output": usage.output,
-                "charge": settlement.amount,
-                "provenance": settlement.provenance,
-            }
+            ExchangeLine(
+                settlement.ended_at,
+                "exchange",
+                settlement.request_id,
+                settlement.env_id,
+                settlement.key_id,
+                settlement.model,
+                settlement.upstream,
+                attempts,
+                settlement.client_protocol,
+                settlement.stream,
+                status,
+                error,
+                settlement.outcome,
+                settlement.ended_at - settlement.started_at,
+                waits.first_event_ms,
+                usage.input,
+                usage.cache_read,
+                usage.cache_write,
+                usage.output,
+                settlement.amount,
+                settlement.provenance,
+            )
         )
 
     def attempt_ended(self, request_id: str, upstream: str, error: GatewayError | None) -> None:
@@ -145,10 +146,10 @@ class LogObserver:
             }
         )
 
-    def _line(self, members: dict[str, str | int | bool | None]) -> None:
+    def _line(self, line: ExchangeLine | dict[str, str | int | bool | None]) -> None:
         """Lines of one tick of the event loop leave in one write."""
         try:
-            self._lines.append(_encoder.encode(members))
+            self._lines.append(_encoder.encode(line))
         except ValueError:  # a lone surrogate: what was to be told cannot be
             return
         if len(self._lines) == 1:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from tollbridge.app.ports import UpstreamError
-from tollbridge.units import OVERHEAD_BYTES_MAX
+from tollbridge.units import HEADER_NAMES_MAX, OVERHEAD_BYTES_MAX
 from tollbridge.wire.scan import whole_chunks
 
 PIECE_BYTES = 48
@@ -15,6 +15,11 @@ BEFORE_ANSWER = "before the first byte of the answer"
 IN_ANSWER = "in the middle of the answer"
 
 HEAD_END = b"\r\n\r\n"
+
+
+NAME_BYTES_MAX = 64
+_NAMES: dict[bytes, str] = {}
+"""Header names in lower case: the same few come with every answer."""
 
 
 class Response:
@@ -187,7 +192,8 @@ class Response:
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called for each header, and for each trailer, which is dropped."""
         if not self.head_done:
-            self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+            key = _NAMES.get(name) or _name_in_lower_case(name)
+            self.headers[key] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         """Called after each head, be it interim or final."""
@@ -216,6 +222,14 @@ class Response:
 
 def _is_chunked(headers: dict[str, str]) -> bool:
     return headers.get("transfer-encoding", "").lower() == "chunked"
+
+
+def _name_in_lower_case(name: bytes) -> str:
+    """And remember it, within bounds. Looking into `_NAMES` first is cheaper than a call."""
+    key = name.decode("latin-1").lower()
+    if len(_NAMES) < HEADER_NAMES_MAX and len(name) <= NAME_BYTES_MAX:
+        _NAMES[name] = key
+    return key
 
 
 def _ends_with_the_connection(headers: dict[str, str]) -> bool:
