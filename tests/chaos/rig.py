@@ -187,12 +187,13 @@ async def rig_running(
     *options: str,
     upstream: str = "",
     server: str = "",
+    models: str = "",
     read_body: bool = True,
     gateway: Callable[[Path, Path], Gateway] = Gateway,
     data: Path | None = None,
 ) -> AsyncIterator[Rig]:
     """Upstreams in this loop, by protocol, and a gateway that must end well. `HELLO` is always
-    answered. `upstream` and `server` are lines of those sections of its file."""
+    answered. `upstream` and `server` are lines of those sections of its file, `models` sections."""
     servers: list[asyncio.Server] = []
     parts = [f"[server]\n{server}"]
     tasks: set[asyncio.Task[object]] = set()
@@ -220,7 +221,7 @@ async def rig_running(
             f'[models.{protocol}]\ntargets = [{{ upstream = "{protocol}" }}]\non_by_default = true\n'
         )
     config = folder / "tollbridge.toml"
-    config.write_text("\n".join(parts))
+    config.write_text("\n".join([*parts, models]))
     rig = Rig(gateway(data or folder / "data", config))
     try:
         await asyncio.to_thread(rig.gateway.start, *options)

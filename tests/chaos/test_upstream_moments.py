@@ -78,6 +78,47 @@ async def _silence(folder: Path) -> None:
             assert (record.outcome, record.amount) == ("failed_early", 0)
 
 
+HEDGED = """
+[models.hedged]
+targets = [{ upstream = "messages" }, { upstream = "chat" }]
+hedge_ms = 50
+on_by_default = true
+"""
+
+
+def test_an_upstream_that_never_answers_where_another_is_asked_too(tmp_path: Path) -> None:
+    live(_hedge(tmp_path))
+
+
+async def _hedge(folder: Path) -> None:
+    silent = Silent()
+
+    async def chat(
+        request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
+        head, pieces = canned(
+            "chat", TEXT, stream=b'"stream":true' in request.body.replace(b" ", b"")
+        )
+        writer.write(head + b"".join(pieces))
+        return True
+
+    handles: dict[str, Handle] = {"messages": silent.handle("messages"), "chat": chat}
+    asked = [(client, stream) for client in PROTOCOLS for stream in (True, False)]
+    async with rig_running(folder, handles, models=HEDGED) as rig:
+        answers = await asyncio.gather(
+            *(ask(rig.gateway, client, prompt("never", "hedged", stream=stream))
+              for client, stream in asked)
+        )  # fmt: skip
+        await until(lambda: silent.left == len(asked), "who is too late is told that nobody waits")
+        records = await rig.audited()
+        await rig.serves()
+    for seen in answers:
+        assert (seen.ending, seen.text) == ("whole", TEXT)
+        record = records[seen.request_id]
+        assert (record.outcome, record.provenance) == ("finished", "reported")
+        assert record.usage.output == seen.tokens > 0
+
+
 # Early: it answers while the gateway is still sending.
 
 BODY_CHARS = 6_000_000
