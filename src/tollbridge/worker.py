@@ -17,7 +17,7 @@ from tollbridge.server.site import Site
 from tollbridge.server.supervisor import Post
 from tollbridge.units import DESCRIPTORS_RESERVED, MIB
 
-GC_THRESHOLDS = (8_000, 1, 1_000)
+GC_THRESHOLDS = (8_000, 1, 200)
 """Objects of a request die by reference counts, most before eight thousand are there; the few
 cycles, those of errors, can wait. But while thousands of streams begin, their objects stay: the
 collector must not look at too many at a time, for meanwhile all streams stand still. It takes two
