@@ -79,6 +79,9 @@ class Attempts:
     a good head. `last` is how the last one failed. `hedge_ms`: when a second target is asked, too.
     """
 
+    _under_way: Attempt
+    """The one that is to be judged."""
+
     __slots__ = (
         "_clock", "_entropy", "_observer", "_place", "_request_id", "_routing", "_second_place",
         "_targets", "_under_way", "begun", "hedge_ms", "last", "made", "sent",
@@ -93,8 +96,6 @@ class Attempts:
         self.last: GatewayError | None = None
         self.hedge_ms: int | None = None
         self._targets: Sequence[Target] = ()
-        self._under_way: Attempt | None = None
-        """The one that is to be judged."""
         self._place: Turnstile | None = None
         self._second_place: Turnstile | None = None
         self._routing = routing
@@ -137,11 +138,10 @@ class Attempts:
                 failure, now = error.with_traceback(None), self._clock()
                 at_upstream = self.sent or error.code is ErrorCode.UPSTREAM_BUSY
                 self.sent = False
-                judged = self._under_way or attempt
-                health.failed(judged, failure, now)
+                health.failed(self._under_way, failure, now)
             else:
                 if self.sent:
-                    upstream = (self._under_way or attempt).target.upstream
+                    upstream = self._under_way.target.upstream
                     self._observer.attempt_ended(self._request_id, upstream, None)
                 return
             finally:
@@ -150,7 +150,7 @@ class Attempts:
             if failure is not self.last:  # as it is if there was nothing to leave out
                 self.last = failure
                 if at_upstream:
-                    upstream = judged.target.upstream
+                    upstream = self._under_way.target.upstream
                     self._observer.attempt_ended(self._request_id, upstream, failure)
             if not (may_go_on() and REACTIONS[failure.code].elsewhere):
                 raise failure
@@ -170,7 +170,6 @@ class Attempts:
     def second(self) -> Attempt | None:
         """Another attempt to make while the one under way is silent, in a place that is free."""
         first, now = self._under_way, self._clock()
-        assert first is not None
         for target in spares(self._targets, first.target, self._routing.health, now):
             place = self._routing.turnstiles.get(target.upstream)
             if place is None or place.try_enter():
@@ -184,7 +183,7 @@ class Attempts:
         self._observer.attempt_ended(self._request_id, attempt.target.upstream, error)
 
     def goes_on(self, attempt: Attempt) -> None:
-        """Of two attempts this is left."""
+        """This attempt, of two or alone."""
         if attempt is not self._under_way:
             self._under_way = attempt
             self._place, self._second_place = self._second_place, self._place
@@ -200,9 +199,9 @@ class Attempts:
         """One attempt, in a place at the upstream if those are limited."""
         health = self._routing.health
         self.begun = False
+        self._under_way = attempt
         if attempt.wait_ms:
             await asyncio.sleep(attempt.wait_ms / 1_000)
-        self._under_way = attempt
         turnstile = self._routing.turnstiles.get(attempt.target.upstream)
         if turnstile is not None:
             await turnstile.enter()

@@ -21,8 +21,7 @@ async def race(attempts: Attempts, sender: Sender, first: Sending) -> tuple[Send
     runners = {asyncio.ensure_future(sender.send(first)): first}
     try:
         done, _ = await asyncio.wait(runners, timeout=attempts.hedge_ms / 1_000)
-        other = None if done else _second(attempts, sender)
-        if other is not None:
+        if not done and (other := _second(attempts, sender)) is not None:
             runners[asyncio.ensure_future(sender.send(other))] = other
         while True:
             done, _ = await asyncio.wait(runners, return_when=asyncio.FIRST_COMPLETED)
@@ -30,14 +29,12 @@ async def race(attempts: Attempts, sender: Sender, first: Sending) -> tuple[Send
             sending = runners.pop(runner)
             error = runner.exception()
             if error is None or not runners:
-                if other is not None:
-                    attempts.goes_on(sending.attempt)
+                attempts.goes_on(sending.attempt)
                 return sending, runner.result()
             if not isinstance(error, GatewayError):
                 raise error
             attempts.failed_beside(sending.attempt, error)
             attempts.goes_on(next(iter(runners.values())).attempt)
-            other = None
     finally:
         for runner in runners:
             runner.add_done_callback(_drop)

@@ -14,12 +14,10 @@ import httptools
 
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.server.head import (
-    NAMES,
     NOWHERE,
     head_size,
     head_too_large,
     malformed,
-    name_in_lower_case,
     path_of,
     without_upgrade,
 )
@@ -28,6 +26,7 @@ from tollbridge.server.long_body import give_place
 from tollbridge.server.outbound import Answer
 from tollbridge.server.site import Site
 from tollbridge.units import BODY_BYTES_PER_S_MIN, HEAD_BYTES_MAX, HEADERS_MAX, PIPELINED_MAX
+from tollbridge.wire.header_names import NAMES, name_in_lower_case
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 

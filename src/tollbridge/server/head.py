@@ -1,4 +1,4 @@
-"""What a head is made of: names, a target, a size; and what is told of one that is no head."""
+"""What a head is made of: a target, a size; and what is told of one that is no head."""
 
 from typing import Protocol, cast
 from urllib.parse import unquote_to_bytes
@@ -6,12 +6,9 @@ from urllib.parse import unquote_to_bytes
 import httptools
 
 from tollbridge.errors import ErrorCode, GatewayError
-from tollbridge.units import HEAD_BYTES_MAX, HEADER_NAMES_MAX, HEADERS_MAX
+from tollbridge.units import HEAD_BYTES_MAX, HEADERS_MAX
 
-_NAME_BYTES_MAX = 64
 _PERCENT = ord("%")
-NAMES: dict[bytes, str] = {}
-"""Header names in lower case: the same few come with every request."""
 
 
 class _Target(Protocol):
@@ -29,14 +26,6 @@ class _Nowhere(dict[str, str]):
 
 
 NOWHERE = _Nowhere()
-
-
-def name_in_lower_case(name: bytes) -> str:
-    """And remember it, within bounds. Looking into `NAMES` first is cheaper than a call."""
-    key = name.lower().decode("latin-1")
-    if len(NAMES) < HEADER_NAMES_MAX and len(name) <= _NAME_BYTES_MAX:
-        NAMES[name] = key
-    return key
 
 
 def path_of(url: bytes, headers: dict[str, str]) -> str:

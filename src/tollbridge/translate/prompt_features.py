@@ -65,7 +65,7 @@ def read_features(body: bytes) -> Features:
     else:
         windows, width, step = 1, size, 0
     scale = size / (width * windows) if size else 1.0
-    # Of a character beyond ASCII only the first byte is counted; in ASCII, `\\u` is a character.
+    # Of a character beyond ASCII only the first byte is counted; in ASCII, `\u` is one.
     letters, wide, other, rest, escapes = kinds(text, width, step, windows)
     marks = width * windows - letters - wide - other - rest
     if escapes:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from tollbridge.app.ports import UpstreamError
-from tollbridge.units import HEADER_NAMES_MAX, OVERHEAD_BYTES_MAX
+from tollbridge.units import OVERHEAD_BYTES_MAX
+from tollbridge.wire.header_names import NAMES, name_in_lower_case
 from tollbridge.wire.scan import whole_chunks
 
 PIECE_BYTES = 48
@@ -15,11 +16,6 @@ BEFORE_ANSWER = "before the first byte of the answer"
 IN_ANSWER = "in the middle of the answer"
 
 HEAD_END = b"\r\n\r\n"
-
-
-NAME_BYTES_MAX = 64
-_NAMES: dict[bytes, str] = {}
-"""Header names in lower case: the same few come with every answer."""
 
 
 class Response:
@@ -192,7 +188,7 @@ class Response:
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called for each header, and for each trailer, which is dropped."""
         if not self.head_done:
-            key = _NAMES.get(name) or _name_in_lower_case(name)
+            key = NAMES.get(name) or name_in_lower_case(name)
             self.headers[key] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
@@ -222,14 +218,6 @@ class Response:
 
 def _is_chunked(headers: dict[str, str]) -> bool:
     return headers.get("transfer-encoding", "").lower() == "chunked"
-
-
-def _name_in_lower_case(name: bytes) -> str:
-    """And remember it, within bounds. Looking into `_NAMES` first is cheaper than a call."""
-    key = name.decode("latin-1").lower()
-    if len(_NAMES) < HEADER_NAMES_MAX and len(name) <= NAME_BYTES_MAX:
-        _NAMES[name] = key
-    return key
 
 
 def _ends_with_the_connection(headers: dict[str, str]) -> bool:

@@ -1,13 +1,11 @@
 import pytest
 
 from tollbridge.errors import ErrorCode
-from tollbridge.server import head as module
 from tollbridge.server.head import (
     NOWHERE,
     head_size,
     head_too_large,
     malformed,
-    name_in_lower_case,
     path_of,
 )
 
@@ -29,14 +27,6 @@ def test_a_target_tells_the_path_and_perhaps_the_host(target: bytes, path: str, 
     headers = {"host": "h"}
     assert path_of(target, headers) == path
     assert headers == {"host": host}
-
-
-def test_names_are_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "NAMES", {})
-    monkeypatch.setattr(module, "HEADER_NAMES_MAX", 2)
-    for name in (b"L" * 100, b"A", b"B", b"C", b"A"):
-        assert name_in_lower_case(name) == name.decode().lower()
-    assert module.NAMES == {b"A": "a", b"B": "b"}
 
 
 def test_what_goes_nowhere_is_not_kept():
