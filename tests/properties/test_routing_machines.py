@@ -25,7 +25,7 @@ from tollbridge.routing.health import (
     Attempt,
     Health,
 )
-from tollbridge.routing.plan import Failed, plan
+from tollbridge.routing.plan import Failed, Failure, plan
 from tollbridge.units import Millis
 
 TARGETS = [Target(name, "m", "chat", "vllm", rank=rank) for rank, name in enumerate("abc")]
@@ -103,7 +103,7 @@ class Targets(RuleBasedStateMachine):
         self.health.failed(attempt, error, self.now)
         self.health.release(attempt)
         try:
-            following = steps.send(Failed(error, begun, self.now, 0.5))
+            following = steps.send(Failed([Failure(attempt.target, error, begun)], self.now, 0.5))
         except StopIteration:
             return self._open(TARGETS)
         assert REACTIONS[code].elsewhere

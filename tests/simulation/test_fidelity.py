@@ -149,6 +149,17 @@ async def test_a_refused_schema_is_sent_once_more_without_patterns(world):
 
 
 @in_world()
+async def test_what_was_left_out_stays_out_when_the_server_is_overloaded_then(world):
+    await world.store.switch(ENV, ["picky"], on=True)
+    refused = refusal(400, b'{"error":{"message":"Invalid schema for function: pattern"}}')
+    world.servers["picky"].answers = [refused, refusal(503, b"busy"), completion()]
+    client, error = await world.ask(messages_body("picky", stream=False, tools=[TOOL]))
+    assert error is None
+    assert client.headers["x-tollbridge-attempts"] == "3"
+    assert sent(world, "picky", 1) == sent(world, "picky", 2) != sent(world, "picky", 0)
+
+
+@in_world()
 async def test_a_schema_that_is_refused_twice_is_told(world):
     await world.store.switch(ENV, ["picky"], on=True)
     words = b'{"error":{"message":"Invalid schema for function f"}}'

@@ -18,7 +18,7 @@ from tollbridge.routing.catalog import Model, Target
 from tollbridge.routing.classes import REACTIONS
 from tollbridge.routing.health import Attempt, Health, TargetHealth
 from tollbridge.routing.order import order
-from tollbridge.routing.plan import RETRIES_MAX, Failed, plan, spares
+from tollbridge.routing.plan import RETRIES_MAX, Failed, Failure, plan, spares
 from tollbridge.units import Millis
 
 RETRY_COUNT_HEADER = "x-stainless-retry-count"
@@ -76,7 +76,7 @@ class Attempts:
     """Of one request.
 
     `made` counts those that were sent. `sent`: the last of them has not failed. `begun`: it has got
-    a good head. `last` is how the last one failed. `hedge_ms`: when a second target is asked, too.
+    a good head. `failures` are all so far. `hedge_ms`: when a second target is asked, too.
     """
 
     _under_way: Attempt
@@ -84,7 +84,7 @@ class Attempts:
 
     __slots__ = (
         "_clock", "_entropy", "_observer", "_place", "_request_id", "_routing", "_second_place",
-        "_targets", "_under_way", "begun", "hedge_ms", "last", "made", "sent",
+        "_targets", "_under_way", "begun", "failures", "hedge_ms", "made", "sent",
     )  # fmt: skip
 
     def __init__(
@@ -93,7 +93,7 @@ class Attempts:
         self.made = 0
         self.sent = False
         self.begun = False
-        self.last: GatewayError | None = None
+        self.failures: list[Failure] = []
         self.hedge_ms: int | None = None
         self._targets: Sequence[Target] = ()
         self._place: Turnstile | None = None
@@ -131,6 +131,7 @@ class Attempts:
         attempt = next(steps)
         told: GatewayError | None = None
         while True:
+            known = len(self.failures)
             try:
                 await self._make(attempt, send)
             except GatewayError as error:
@@ -147,20 +148,33 @@ class Attempts:
             finally:
                 if attempt.probe:
                     health.release(attempt)
-            if failure is not self.last:  # as it is if there was nothing to leave out
-                self.last = failure
-                if at_upstream:
-                    upstream = self._under_way.target.upstream
-                    self._observer.attempt_ended(self._request_id, upstream, failure)
-            if not (may_go_on() and REACTIONS[failure.code].elsewhere):
+            target = self._under_way.target
+            if at_upstream:
+                self._observer.attempt_ended(self._request_id, target.upstream, failure)
+            self.failures.append(Failure(target, failure, self.begun))
+            if not may_go_on():
                 raise failure
-            if told is None or _hope(failure) >= _hope(told):
-                told = failure
+            fresh = self.failures[known:]
+            for failed in fresh:
+                if not REACTIONS[failed.error.code].elsewhere:
+                    raise failed.error
+                if told is None or _hope(failed.error) >= _hope(told):
+                    told = failed.error
             try:
-                attempt = steps.send(Failed(failure, self.begun, now, self._draw()))
+                attempt = steps.send(Failed(fresh, now, self._draw()))
             except StopIteration:
                 break
+        assert told is not None, "an attempt has failed"
         raise told
+
+    def refusal(self, target: Target) -> GatewayError:
+        """The last failure of a target that has failed."""
+        where = target.upstream, target.model
+        return next(
+            failed.error
+            for failed in reversed(self.failures)
+            if (failed.target.upstream, failed.target.model) == where
+        )
 
     def sending(self) -> None:
         """To be called by whoever makes an attempt, when nothing has kept it from being sent."""
@@ -169,8 +183,9 @@ class Attempts:
 
     def second(self) -> Attempt | None:
         """Another attempt to make while the one under way is silent, in a place that is free."""
-        first, now = self._under_way, self._clock()
-        for target in spares(self._targets, first.target, self._routing.health, now):
+        now = self._clock()
+        tried = [self._under_way.target, *(failed.target for failed in self.failures)]
+        for target in spares(self._targets, tried, self._routing.health, now):
             place = self._routing.turnstiles.get(target.upstream)
             if place is None or place.try_enter():
                 self._second_place = place
@@ -179,6 +194,7 @@ class Attempts:
 
     def failed_beside(self, attempt: Attempt, error: GatewayError) -> None:
         """One of two has failed, and the other goes on."""
+        self.failures.append(Failure(attempt.target, error.with_traceback(None)))
         self._routing.health.failed(attempt, error, self._clock())
         self._observer.attempt_ended(self._request_id, attempt.target.upstream, error)
 

@@ -76,8 +76,6 @@ class Exchange:
         self._body = b""
         self._gone = False
         self._interrupted = False
-        self._sent = b""
-        """The body of the last attempt."""
         self.attempts = Attempts(
             gateway.routing, gateway.observer, gateway.clock, gateway.entropy, inbound.request_id
         )
@@ -247,10 +245,8 @@ class Exchange:
             return
         self._target = target
         sending = sender.write(attempt, bridge)
-        refusal, body = self.attempts.last, sending.call.body
-        if target.avoid is not None and body == self._sent and refusal is not None:
-            raise refusal  # there is nothing to leave out
-        self._sent = body
+        if target.avoid is not None and not sender.amends(sending):
+            raise self.attempts.refusal(target)  # there is nothing to leave out
         self.attempts.sending()
         if self.attempts.hedge_ms is None:
             reply = await sender.send(sending)

@@ -67,6 +67,12 @@ class Sender:
         call = Call(PATHS[target.protocol], body, stream, headers, bridge.pin_version)
         return Sending(attempt, bridge, call)
 
+    def amends(self, sending: Sending) -> bool:
+        """Whether what the target has refused could be left out."""
+        attempt = sending.attempt
+        whole = Attempt(attempt.target._replace(avoid=None), attempt.began_at)
+        return sending.call.body != self.write(whole, self.bridge(whole.target)).call.body
+
     async def send(self, sending: Sending) -> UpstreamReply:
         """Its answer, of which the head is there. Whoever gets it calls `abort` in the end.
 

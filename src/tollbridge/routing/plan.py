@@ -3,7 +3,7 @@
 A plan is a generator: it yields an attempt and is sent how that failed; it ends when there is
 nothing left to try. It is never asked again once a byte has gone to the client. First every target
 has its turn, without waiting. Then, for a few seconds, those that may do better in a moment are
-tried again.
+tried again. A target that was asked as well, beside a silent one, and failed has had its turn, too.
 """
 
 from collections.abc import Generator, Iterator, Sequence
@@ -28,12 +28,19 @@ SPREAD_MS = 250
 """Added by the jitter to a wait that the target asked for, so that not all come back at once."""
 
 
+class Failure(NamedTuple):
+    """How a target failed. `begun`: it had answered with a good head."""
+
+    target: Target
+    error: GatewayError
+    begun: bool = False
+
+
 class Failed(NamedTuple):
     """How an attempt ended. `jitter` is drawn evenly from [0, 1)."""
 
-    error: GatewayError
-    begun: bool
-    """The target had answered with a good head."""
+    failures: Sequence[Failure]
+    """One; or two, in the order in which they came, if a second target was asked as well."""
     now: Millis
     jitter: float
 
@@ -45,12 +52,12 @@ def plan(targets: Sequence[Target], health: Health, retries: int, now: Millis) -
     """Attempts at targets in the order of preference, as their health and each failure allow."""
     untried = list(targets)
     again: list[Target] = []
-    amended: Target | None = None
-    retried, left_ms, jitter = 0, WAIT_MS_MAX, 0.0
-    for _ in range(ATTEMPTS_MAX):
+    amended: list[Target] = []
+    tried, retried, left_ms, jitter = 0, 0, WAIT_MS_MAX, 0.0
+    while tried < ATTEMPTS_MAX:
         wait_ms = 0
-        if amended is not None:
-            target = amended
+        if amended:
+            target = amended.pop(0)
         elif untried:
             target = health.best(untried, now)
             untried.remove(target)
@@ -63,28 +70,32 @@ def plan(targets: Sequence[Target], health: Health, retries: int, now: Millis) -
             retried, left_ms = retried + 1, left_ms - wait_ms
         else:
             return
-        failed = yield health.begin(target, now, wait_ms)
-        now, jitter = failed.now, failed.jitter
-        reaction = REACTIONS[failed.error.code]
-        if not reaction.elsewhere:
-            return
-        amended = None
-        if reaction.again is Again.AMENDED and target.avoid is None:
-            amended = target._replace(avoid=failed.error.code)
-        elif reaction.again is Again.YES or (reaction.again is Again.UNBEGUN and not failed.begun):
-            again.append(target)
+        failures, now, jitter = yield health.begin(target, now, wait_ms)
+        tried += len(failures)
+        for target, error, begun in failures:
+            reaction = REACTIONS[error.code]
+            if not reaction.elsewhere:
+                return
+            if target in untried:
+                untried.remove(target)
+            if reaction.again is Again.AMENDED and target.avoid is None:
+                amended.append(target._replace(avoid=error.code))
+            elif reaction.again is Again.YES or (reaction.again is Again.UNBEGUN and not begun):
+                again.append(target)
         # One that has been taken out is no place to wait for: every request would come back to it.
         again = [target for target in again if not health.is_ejected(target)]
 
 
 def spares(
-    targets: Sequence[Target], first: Target, health: Health, now: Millis
+    targets: Sequence[Target], tried: Sequence[Target], health: Health, now: Millis
 ) -> Iterator[Target]:
-    """Where the request may be sent as well, while `first` is silent: to what is well."""
+    """Where the request may be sent as well, while one is silent: to what is well and not `tried`.
+
+    What has failed already, as others that are waited for, is no help against a silence.
+    """
+    keys = {(target.upstream, target.model) for target in tried}
     for target in targets:
-        if (target.upstream, target.model) == (first.upstream, first.model):
-            continue
-        if health.is_well(target, now):
+        if (target.upstream, target.model) not in keys and health.is_well(target, now):
             yield target
 
 

@@ -96,7 +96,7 @@ def play(scenario):
 async def test_an_answer_at_once_leaves_nothing_behind():
     world = World()
     await world.ask()
-    assert (world.asked, world.attempts.made, world.attempts.last) == (["one"], 1, None)
+    assert (world.asked, world.attempts.made, world.attempts.failures) == (["one"], 1, [])
     assert world.routing.snapshot(world.now) == ([], [Places("one", 0, 0)])
     assert world.observer.failed == []
     assert world.drawn == 0
@@ -144,7 +144,7 @@ def test_the_failure_that_leaves_the_most_hope_is_told(one, two, told):
         with pytest.raises(GatewayError) as raised:
             await world.ask()
         assert raised.value.code is told
-        assert world.attempts.last.code is two
+        assert world.attempts.failures[-1].error.code is two
 
     asyncio.run(main())
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.fakes.bodies import messages_body
+from tests.fakes.bodies import BAD_REQUEST, messages_body
 from tests.fakes.exchange_parts import (
     HANG,
     JSON_HEAD,
@@ -16,6 +16,13 @@ from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.routing.health import STREAK_MAX
 
 OVERLOADED = 529
+CHUNKS = [
+    b'data: {"choices":[{"index":0,"delta":{"content":"Hello"},"finish_reason":null}]}\n\n',
+    b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n',
+    b'data: {"choices":[],"usage":{"prompt_tokens":25,"completion_tokens":7}}\n\n',
+    b"data: [DONE]\n\n",
+]
+"""An answer of 25 tokens to 7 in Chat's words."""
 
 
 class Gated(ScriptedServer):
@@ -38,6 +45,10 @@ class Gated(ScriptedServer):
 
 def refused() -> ScriptedReply:
     return ScriptedReply([b"{}"], OVERLOADED, JSON_HEAD)
+
+
+def timed_out() -> ScriptedReply:
+    return ScriptedReply([b"{}"], 504, JSON_HEAD)
 
 
 async def hedged(world, *, one=(), narrow=()):
@@ -119,13 +130,14 @@ async def test_the_first_fails_while_the_second_is_asked(world):
 
 
 @in_world()
-async def test_when_both_fail_the_plan_goes_on(world):
-    first, second = await hedged(world, one=[refused()], narrow=[refused(), answer("Hello")])
+async def test_when_both_fail_the_third_is_next(world):
+    first, second = await hedged(world, one=[refused()], narrow=[refused()])
+    world.servers["talk"].answers = [ScriptedReply(CHUNKS)]
     client, run = await asked(world)
     first.gate.set()
     second.gate.set()
     assert await run is None
-    assert client.headers["x-tollbridge-upstream"] == "narrow"
+    assert client.headers["x-tollbridge-upstream"] == "talk"
     assert client.headers["x-tollbridge-attempts"] == "3"
     failed = ("UPSTREAM_OVERLOADED",) * 2
     assert [error for _, error in world.observer.tried] == [*failed, None]
@@ -133,16 +145,52 @@ async def test_when_both_fail_the_plan_goes_on(world):
 
 
 @in_world()
+async def test_a_final_refusal_by_one_of_two_is_told_when_the_other_fails(world):
+    refusal = ScriptedReply([BAD_REQUEST], 400, JSON_HEAD)
+    first, second = await hedged(world, one=[refused()], narrow=[refusal])
+    _, run = await asked(world)
+    second.gate.set()
+    await settle_down()
+    assert not run.done(), "the other may know better"
+    first.gate.set()
+    assert (await run).code is ErrorCode.UPSTREAM_REFUSED
+    assert world.servers["talk"].calls == []
+    assert await charged(world) == ("failed_early", "void", 0)
+
+
+@in_world()
+async def test_of_two_failures_the_more_hopeful_is_told(world):
+    refusal = ScriptedReply([b"{}"], 401, JSON_HEAD)
+    talk = world.servers["talk"]
+    talk.answers = [ScriptedReply([b"{}"], 401, JSON_HEAD)]
+    first, second = await hedged(world, one=[timed_out()], narrow=[refusal])
+    _, run = await asked(world)
+    first.gate.set()
+    await settle_down()
+    second.gate.set()
+    assert (await run).code is ErrorCode.UPSTREAM_TIMEOUT
+    assert len(talk.calls) == 1
+
+
+@in_world()
+async def test_what_has_failed_already_is_not_asked_against_a_silence(world):
+    await hedged(world)
+    world.servers["one"] = ScriptedServer()
+    world.servers["one"].answers = [refused()]
+    talk = world.servers["talk"]
+    talk.answers = [ScriptedReply(CHUNKS)]
+    client = RecordingClient()
+    assert await world.ask_with(client, messages_body("hedged")) is None
+    assert client.headers["x-tollbridge-upstream"] == "talk"
+    assert client.headers["x-tollbridge-attempts"] == "3"
+    assert len(world.servers["one"].calls) == 1
+
+
+@in_world()
 async def test_a_second_answer_in_another_protocol(world):
     await hedged(world)
     await world.gateway.routing.turnstiles["narrow"].enter()
-    chunks = [
-        b'data: {"choices":[{"index":0,"delta":{"content":"Hello"},"finish_reason":null}]}\n\n',
-        b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n',
-        b'data: {"choices":[],"usage":{"prompt_tokens":25,"completion_tokens":7}}\n\n',
-        b"data: [DONE]\n\n",
-    ]
-    world.servers["talk"].answers = [ScriptedReply(chunks)]
+    world.servers["talk"].answers = [ScriptedReply(CHUNKS)]
     client, run = await asked(world)
     assert await run is None
     assert client.headers["x-tollbridge-upstream"] == "talk"

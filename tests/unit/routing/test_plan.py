@@ -14,6 +14,7 @@ from tollbridge.routing.plan import (
     SPREAD_MS,
     WAIT_MS_MAX,
     Failed,
+    Failure,
     plan,
     spares,
 )
@@ -46,8 +47,12 @@ class Play:
         """Returns False at the end."""
         failure = error(code, retry_after_s)
         self.health.failed(self.attempt, failure, self.now)
+        return self.end(Failure(self.attempt.target, failure, begun))
+
+    def end(self, *failures):
+        """The attempt, and perhaps one beside it, ends in failures."""
         try:
-            self._take(self.attempts.send(Failed(failure, begun, self.now, self.jitter)))
+            self._take(self.attempts.send(Failed(failures, self.now, self.jitter)))
         except StopIteration:
             return False
         return True
@@ -211,13 +216,77 @@ def test_one_request_is_the_probe_and_falls_back_like_any_other():
     assert next(second).target == TWO
     failure = error(ErrorCode.UPSTREAM_UNREACHABLE)
     health.failed(probe, failure, later)
-    assert first.send(Failed(failure, False, later, HALF)).target == TWO
+    assert first.send(Failed([Failure(ONE, failure)], later, HALF)).target == TWO
+
+
+# Two at a time.
+
+
+def failed(target, code=ErrorCode.UPSTREAM_OVERLOADED, *, begun=False):
+    return Failure(target, error(code), begun)
 
 
 def test_spares_are_all_others_that_are_well():
     health = Health()
     targets = (ONE, ONE._replace(rank=5), TWO, THREE)
-    assert list(spares(targets, ONE, health, NOW)) == [TWO, THREE]
+    assert list(spares(targets, [ONE], health, NOW)) == [TWO, THREE]
     for _ in range(STREAK_MAX):
         health.failed(health.begin(TWO, NOW), error(ErrorCode.UPSTREAM_UNREACHABLE), NOW)
-    assert list(spares(targets, ONE, health, NOW)) == [THREE]
+    assert list(spares(targets, [ONE], health, NOW)) == [THREE]
+
+
+def test_what_has_failed_is_no_spare():
+    avoiding = ONE._replace(avoid=ErrorCode.SCHEMA_REFUSED)
+    assert list(spares((ONE, TWO, THREE), [TWO, avoiding], Health(), NOW)) == [THREE]
+
+
+def test_when_both_fail_both_have_had_their_turn():
+    play = Play(ONE, TWO, THREE)
+    assert play.end(failed(ONE), failed(TWO))
+    assert (play.attempt.target, play.attempt.wait_ms) == (THREE, 0)
+    assert play.fail_always(ErrorCode.UPSTREAM_TIMEOUT) == ["one", "three", "one", "two"]
+
+
+def test_each_of_two_is_tried_again_for_what_it_said_itself():
+    for first, second, again in [
+        (ErrorCode.UPSTREAM_CREDENTIAL, ErrorCode.UPSTREAM_OVERLOADED, TWO),
+        (ErrorCode.UPSTREAM_OVERLOADED, ErrorCode.UPSTREAM_CREDENTIAL, ONE),
+    ]:
+        play = Play(ONE, TWO)
+        assert play.end(failed(ONE, first), failed(TWO, second))
+        assert play.attempt.target == again
+        assert not Play(ONE, TWO, retries=0).end(failed(ONE, first), failed(TWO, second))
+
+
+def test_both_of_two_are_amended():
+    refused, lost = ErrorCode.SCHEMA_REFUSED, ErrorCode.THINKING_LOST
+    play = Play(ONE, TWO)
+    play.end(failed(TWO, lost), failed(ONE, refused))
+    assert play.attempt.target == TWO._replace(avoid=lost)
+    play.fail(ErrorCode.UPSTREAM_TIMEOUT)
+    assert play.attempt.target == ONE._replace(avoid=refused)
+    assert not play.fail(ErrorCode.UPSTREAM_TIMEOUT)
+
+
+def test_a_final_refusal_by_one_of_two_ends_it():
+    for failures in [
+        (failed(ONE, ErrorCode.CONTEXT_OVERFLOW), failed(TWO)),
+        (failed(TWO), failed(ONE, ErrorCode.CONTEXT_OVERFLOW)),
+    ]:
+        assert not Play(ONE, TWO, THREE).end(*failures)
+
+
+def test_of_two_the_one_that_was_cancelled_for_the_other_has_not_failed():
+    play = Play(ONE, TWO)
+    assert play.end(failed(ONE, ErrorCode.UPSTREAM_TRUNCATED, begun=True))
+    assert play.attempt.target == TWO, "whose head came second"
+    play = Play(ONE, TWO)
+    assert not play.end(failed(TWO, ErrorCode.UPSTREAM_TRUNCATED, begun=True))
+
+
+def test_two_at_a_time_are_two_attempts():
+    targets = [ONE._replace(upstream=f"up{n}") for n in range(20)]
+    play = Play(*targets)
+    for number in range(0, ATTEMPTS_MAX - 2, 2):
+        assert play.end(failed(targets[number]), failed(targets[number + 1]))
+    assert not play.end(failed(targets[-2]), failed(targets[-1]))
