@@ -215,6 +215,7 @@ async def test_a_bug_before_the_first_byte_is_the_edge_s_to_tell(world):
     with pytest.raises(ZeroDivisionError):
         await world.ask(messages_body("single"))
     assert await charged(world) == ("failed_early", "void", 0)
+    assert world.observer.ended[0][1:] == (500, "INTERNAL")
 
 
 @pytest.mark.parametrize("turns", range(1, 16))
@@ -228,5 +229,10 @@ def test_cancelled_from_outside_at_any_moment(tmp_path, turns):
         run.cancel()
         await asyncio.gather(run, return_exceptions=True)
         await world.beat(1)
+        told = [(503, error.code.name) for error in world.observer.refused]
+        told += [row[1:] for row in world.observer.ended]
+        assert told in ([(503, "GATEWAY_STOPPING")], [(200, None)])
+        assert (told[0][0] == 200) == any(row["amount"] for row in world.usage())
+        assert world.observer.troubles == []
 
     scenario(tmp_path)

@@ -103,6 +103,9 @@ class Exchange:
             away = ledger_away()
             self._refused(away)
             raise away from error
+        except asyncio.CancelledError:
+            self._refused(stopping())
+            raise
         failure: GatewayError | None = None
         raised: BaseException | None = None
         finished = False
@@ -119,12 +122,12 @@ class Exchange:
             finished = relay.complete and (self._gone or self._interrupted)
             if not (self._gone or self._interrupted):
                 raised = error
-            elif self._interrupted and not finished:
+            if not (self._gone or finished):
                 failure = stopping()
         except Exception as error:  # noqa: BLE001  # raised again when it is settled
+            failure = bug_midway()
             if relay.head_sent:
                 gateway.observer.trouble(f"bug in {self._inbound.request_id}", error)
-                failure = bug_midway()
             else:
                 raised = error
         # Not in a `finally`: what is compiled must not wait while it handles an error.
@@ -204,14 +207,7 @@ class Exchange:
             gateway.clock(),
         )
         self._wanted = asked.need.output_tokens
-        try:
-            held: Hold | Refusal | BaseException = await gateway.store.admit(asked)
-        except asyncio.CancelledError as error:
-            held = error
-        if isinstance(held, BaseException):
-            # Nobody knows whether the hold was placed; if it was, it must not stay.
-            await self._settle(finished=False, failure=None)
-            raise held
+        held = await gateway.store.admit(asked)
         self._admit_ms += gateway.clock() - asked.now
         return held
 

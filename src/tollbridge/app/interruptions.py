@@ -9,7 +9,7 @@ def stopping() -> GatewayError:
 
 
 def bug_midway() -> GatewayError:
-    """A bug, when the head of the answer is out."""
+    """A bug; told when the head of the answer is out, and logged in any case."""
     return GatewayError(
         ErrorCode.INTERNAL, "Something went wrong in the gateway, in the middle of this."
     )

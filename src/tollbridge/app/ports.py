@@ -101,7 +101,10 @@ class AccountStore(Protocol):
         """The environment's generation (0: no such environment), and its group of this name."""
 
     def admit(self, admission: Admission) -> Awaitable[Hold | Refusal]:
-        """Hold the price of a request, or say which check refused it. Nothing is written then."""
+        """Hold the price of a request, or say which check refused it. Nothing is written then.
+
+        Whoever is cancelled meanwhile leaves no hold.
+        """
 
     def settle(self, settlement: Settlement) -> Awaitable[Settled]:
         """End the hold: post the amount (void if 0) and record the usage. Idempotent.
