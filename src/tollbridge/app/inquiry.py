@@ -187,15 +187,26 @@ class Inquiry:
                 return None
             call = Call(asked.path, asked.body, False, inbound.headers)
             async with asyncio.timeout(COUNT_TIMEOUT_S):
-                reply = await from_upstream(server.send(call))
-                try:
-                    whole = await from_upstream(read_whole(reply, ERROR_BODY_BYTES_MAX))
-                finally:
-                    reply.abort()
+                status, whole = await self._ask(target.upstream, server, call)
         except (GatewayError, TimeoutError):
             return None
-        if reply.status in _UNKNOWN:
+        if status in _UNKNOWN:
             if len(self._not_before) >= GROUPS_MAX:  # upstreams of groups come and go
                 self._not_before.clear()
             self._not_before[target.upstream] = Millis(gateway.clock() + ASK_AGAIN_AFTER_MS)
-        return read_count_reply(whole) if reply.status == 200 else None
+        return read_count_reply(whole) if status == 200 else None
+
+    async def _ask(self, upstream: str, server: ModelServer, call: Call) -> tuple[int, bytes]:
+        """Status and body of an answer, in a place at the upstream if those are limited."""
+        turnstile = self._gateway.routing.turnstiles.get(upstream)
+        if turnstile is not None:
+            await turnstile.enter()
+        try:
+            reply = await from_upstream(server.send(call))
+            try:
+                return reply.status, await from_upstream(read_whole(reply, ERROR_BODY_BYTES_MAX))
+            finally:
+                reply.abort()
+        finally:
+            if turnstile is not None:
+                turnstile.leave()

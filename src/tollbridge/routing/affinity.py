@@ -28,7 +28,7 @@ class _Prompt(Struct):
     messages: list[Raw]
     system: Raw = Raw(b"")
     tools: Raw = Raw(b"")
-    prompt_cache_key: object = None
+    prompt_cache_key: Raw = Raw(b"")
 
 
 class _Message(Struct):
@@ -45,8 +45,9 @@ def affinity_key(headers: Mapping[str, str], body: bytes) -> bytes:
         if session := headers.get(name):
             return session.encode()
     prompt = _prompt_decoder.decode(body)
-    if isinstance(prompt.prompt_cache_key, str) and prompt.prompt_cache_key:
-        return prompt.prompt_cache_key.encode()
+    named = bytes(prompt.prompt_cache_key)
+    if named.startswith(b'"') and (name := msgspec.json.decode(named, type=str)):
+        return name.encode()
     digest = hashlib.blake2b(digest_size=16)
     for part in (prompt.tools, prompt.system, *_leading(prompt.messages)):
         digest.update(_MARK.sub(b"", bytes(memoryview(part)[: 2 * SAMPLE_BYTES]))[:SAMPLE_BYTES])

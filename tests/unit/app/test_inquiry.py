@@ -1,5 +1,6 @@
 """Requests that cost nothing."""
 
+import asyncio
 import dataclasses
 import json
 
@@ -8,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 from tests.fakes.bodies import OVERLOADED
 from tests.fakes.exchange_parts import JSON_HEAD, ScriptedReply
-from tests.fakes.world import ENV, KEY, in_world
+from tests.fakes.world import ENV, KEY, in_world, settle_down
 
 from tollbridge.app import inquiry as inquiries
 from tollbridge.app.inquiry import Inquiry
@@ -151,6 +152,26 @@ def test_a_slow_upstream_is_not_waited_for(tmp_path, monkeypatch):
         assert 1 <= await counted(world) < 100
 
     scenario(tmp_path)
+
+
+@in_world()
+async def test_a_count_takes_a_place_at_an_upstream_that_has_few(world):
+    await world.store.switch(ENV, ["narrow"], on=True)
+    server, turnstile = world.servers["narrow"], world.gateway.routing.turnstiles["narrow"]
+    numbers = [ScriptedReply([b'{"input_tokens": %d}' % n], 200, JSON_HEAD) for n in (5, 6)]
+    server.answers = ["hang"]
+    hanging = asyncio.ensure_future(counted(world, prompt("narrow")))
+    await settle_down()
+    server.answers = numbers
+    waiting = asyncio.ensure_future(counted(world, prompt("narrow")))
+    await settle_down()
+    assert (turnstile.inside, turnstile.waiting, len(server.calls)) == (1, 1, 1)
+    answer = await Inquiry(world.gateway).count_tokens(world.inbound(prompt("narrow")))
+    assert not answer.exact, "the line is full, and an estimate is better than none"
+    hanging.cancel()
+    assert await waiting == 5
+    assert await counted(world, prompt("narrow")) == 6
+    assert (turnstile.inside, turnstile.waiting) == (0, 0)
 
 
 @in_world()

@@ -32,6 +32,13 @@ def test_our_own_header_comes_first():
 def test_a_cache_key_in_the_body():
     assert key(HI, prompt_cache_key="c-1") == b"c-1"
     assert key(HI, prompt_cache_key="") == key(HI, prompt_cache_key=None) == key(HI)
+    spaced = b'{"messages": [], "prompt_cache_key" : "c\\u002d1" }'
+    assert affinity_key({}, spaced) == b"c-1"
+
+
+def test_a_number_that_nothing_can_hold_is_no_cache_key():
+    huge = b'{"messages": %s, "prompt_cache_key": %s}' % (json.dumps([HI]).encode(), b"9" * 5_000)
+    assert affinity_key({}, huge) == key(HI)
 
 
 @pytest.mark.parametrize(
