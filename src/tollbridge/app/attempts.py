@@ -201,6 +201,7 @@ class Attempts:
     def goes_on(self, attempt: Attempt) -> None:
         """This attempt, of two or alone."""
         if attempt is not self._under_way:
+            self._routing.health.release(self._under_way)  # a probe, perhaps
             self._under_way = attempt
             self._place, self._second_place = self._second_place, self._place
         self.leave_second()

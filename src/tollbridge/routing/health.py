@@ -58,8 +58,8 @@ class Outlier:
     """What is remembered of one target that has failed."""
 
     __slots__ = (
-        "ejected_at", "ejected_until", "ejections", "failures", "parked_until", "probe", "streak",
-        "successes", "window_at",
+        "ejected_at", "ejected_until", "ejections", "failures", "last_ejected_at", "parked_until",
+        "probe", "streak", "successes", "window_at",
     )  # fmt: skip
 
     def __init__(self, now: Millis) -> None:
@@ -73,6 +73,8 @@ class Outlier:
         """In a row, without a whole answer in between."""
         self.ejected_at: Millis | None = None
         """None: in order."""
+        self.last_ejected_at = Millis(0)
+        """Attempts that began before say how things were."""
         self.ejected_until = now
         self.parked_until = now
         self.probe: Attempt | None = None
@@ -95,7 +97,8 @@ class Outlier:
         """Out, twice as long as the last time."""
         span = min(EJECTION_MS << min(self.ejections, 20), EJECTION_MS_MAX)
         self.ejections += 1
-        self.ejected_at, self.ejected_until = now, Millis(now + span)
+        self.ejected_at = self.last_ejected_at = now
+        self.ejected_until = Millis(now + span)
         self.failures = self.successes = 0
         self.probe = None
 
@@ -180,10 +183,8 @@ class Health:
     def succeeded(self, attempt: Attempt, now: Millis) -> None:
         """A whole answer, or a refusal that only something alive can give."""
         outlier = self._find(attempt.target)
-        if outlier is None:
+        if outlier is None or attempt.began_at <= outlier.last_ejected_at:
             return
-        if outlier.ejected_at is not None and attempt.began_at <= outlier.ejected_at:
-            return  # it says how things were
         outlier.streak = outlier.ejections = 0
         outlier.ejected_at = outlier.probe = None
         outlier.count(now, success=True)
@@ -224,6 +225,8 @@ class Health:
             # It is known to be out. Only the probe has something new to say.
             if outlier.probe is attempt:
                 outlier.eject(now)
+            return
+        if attempt.began_at <= outlier.last_ejected_at:
             return
         outlier.streak += 1
         outlier.count(now, success=False)

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.fakes.bodies import BAD_REQUEST, messages_body
+from tests.fakes.bodies import BAD_REQUEST, message_start, messages_body
 from tests.fakes.exchange_parts import (
     HANG,
     JSON_HEAD,
@@ -13,7 +13,8 @@ from tests.fakes.exchange_parts import (
 from tests.fakes.world import ENV, answer, charged, in_world, settle_down
 
 from tollbridge.errors import ErrorCode, GatewayError
-from tollbridge.routing.health import STREAK_MAX
+from tollbridge.routing.health import EJECTION_MS, STREAK_MAX
+from tollbridge.units import Millis
 
 OVERLOADED = 529
 CHUNKS = [
@@ -127,6 +128,25 @@ async def test_the_first_fails_while_the_second_is_asked(world):
     assert world.observer.tried == [("one", "UPSTREAM_OVERLOADED"), ("narrow", None)]
     (row,) = world.gateway.routing.snapshot(world.now)[0]
     assert (row.upstream, row.streak) == ("one", 1)
+
+
+@in_world()
+async def test_a_probe_that_is_silent_leaves_its_place_when_the_second_answers(world):
+    health = world.gateway.routing.health
+    (model,) = (model for model in world.gateway.catalog if model.name == "hedged")
+    dead = GatewayError(ErrorCode.UPSTREAM_UNREACHABLE, "dead")
+    for _ in range(STREAK_MAX):
+        health.failed(health.begin(model.targets[0], world.now), dead, world.now)
+    world.now = Millis(world.now + EJECTION_MS)
+    _, second = await hedged(world, narrow=[ScriptedReply([message_start(), HANG])])
+    client, run = await asked(world)
+    assert [row.state for row in health.snapshot(world.now)] == ["probing"]
+    second.gate.set()
+    await settle_down()
+    assert not run.done()
+    assert health.begin(model.targets[0], world.now).probe, "not only after the second's end"
+    client.leave()
+    await run
 
 
 @in_world()

@@ -171,6 +171,20 @@ def test_what_began_before_says_nothing_about_afterwards():
     assert health.snapshot(NOW)[0].ready_at == NOW + EJECTION_MS, "nor does it prolong anything"
 
 
+def test_what_began_before_does_not_end_a_probation():
+    health = Health()
+    early = [health.begin(ONE, Millis(NOW - 1)) for _ in range(2)]
+    fail(health, times=STREAK_MAX)
+    due = Millis(NOW + EJECTION_MS)
+    probe = health.begin(ONE, due)
+    health.answered(probe)
+    health.failed(early[0], DEAD, due)
+    assert not out(health, due), "neither in the one way"
+    health.succeeded(early[1], due)
+    health.failed(probe, DEAD, due)
+    assert health.is_ejected(ONE), "nor in the other"
+
+
 def test_an_attempt_for_want_of_others_can_bring_it_back():
     health = Health()
     fail(health, times=STREAK_MAX)
