@@ -74,17 +74,23 @@ class ScriptedReply:
 
 
 class ScriptedServer:
-    """Answers with what `answers` says, in order: a reply, an error, or `HANG`."""
+    """Answers with what `answers` says, in order: a reply, an error, or `HANG`.
+
+    While `connecting` is set nothing has left for it.
+    """
 
     def __init__(self) -> None:
         self.answers: list[ScriptedReply | Exception | str] = []
         self.calls: list[Call] = []
         self.replies: list[ScriptedReply] = []
         self.closed = False
+        self.connecting = False
 
     async def send(self, call: Call) -> ScriptedReply:
         self.calls.append(call)
         await asyncio.sleep(0)
+        if call.on_sent is not None and not self.connecting:
+            call.on_sent()
         answer = self.answers.pop(0)
         if isinstance(answer, str):
             await asyncio.Event().wait()

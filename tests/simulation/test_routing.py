@@ -260,6 +260,25 @@ def test_who_leaves_between_two_attempts_pays_nothing(tmp_path, model):
     scenario(tmp_path)
 
 
+@pytest.mark.parametrize("failed_before", [False, True])
+def test_who_leaves_before_there_is_a_connection_pays_nothing(tmp_path, failed_before):
+    @in_world()
+    async def scenario(world):
+        one, two = world.servers["one"], world.servers["two"]
+        one.answers = [refusal(529, OVERLOADED)] if failed_before else [HANG]
+        two.answers = [HANG]
+        one.connecting, two.connecting = not failed_before, True
+        client = RecordingClient()
+        task = asyncio.create_task(world.open(client, messages_body()))
+        await settle_down()
+        assert (len(one.calls), len(two.calls)) == (1, int(failed_before))
+        client.leave()
+        await task
+        assert await charged(world) == ("failed_early", "void", 0)
+
+    scenario(tmp_path)
+
+
 @in_world()
 async def test_who_leaves_the_line_after_a_failure_elsewhere_pays_nothing(world):
     await world.store.switch(ENV, ["narrow", "last"], on=True)

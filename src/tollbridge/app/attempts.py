@@ -75,8 +75,9 @@ class Routing:
 class Attempts:
     """Of one request.
 
-    `made` counts those that were sent. `sent`: the last of them has not failed. `begun`: it has got
-    a good head. `failures` are all so far. `hedge_ms`: when a second target is asked, too.
+    `made` counts those that were sent. `sent`: the last of them has not failed. `at_work`: it has
+    reached an upstream. `begun`: it has got a good head. `failures` are all so far. `hedge_ms`:
+    when a second target is asked, too.
     """
 
     _under_way: Attempt
@@ -84,7 +85,7 @@ class Attempts:
 
     __slots__ = (
         "_clock", "_entropy", "_observer", "_place", "_request_id", "_routing", "_second_place",
-        "_targets", "_under_way", "begun", "failures", "hedge_ms", "made", "sent",
+        "_targets", "_under_way", "at_work", "begun", "failures", "hedge_ms", "made", "sent",
     )  # fmt: skip
 
     def __init__(
@@ -92,6 +93,7 @@ class Attempts:
     ) -> None:
         self.made = 0
         self.sent = False
+        self.at_work = False
         self.begun = False
         self.failures: list[Failure] = []
         self.hedge_ms: int | None = None
@@ -138,7 +140,7 @@ class Attempts:
                 # What its traceback holds would wait for the collector, with the body.
                 failure, now = error.with_traceback(None), self._clock()
                 at_upstream = self.sent or error.code is ErrorCode.UPSTREAM_BUSY
-                self.sent = False
+                self.sent = self.at_work = False
                 health.failed(self._under_way, failure, now)
             else:
                 if self.sent:
@@ -180,6 +182,10 @@ class Attempts:
         """To be called by whoever makes an attempt, when nothing has kept it from being sent."""
         self.made += 1
         self.sent = True
+
+    def arrived(self) -> None:
+        """To be called when a request has left for its upstream: from now on it costs something."""
+        self.at_work = True
 
     def second(self) -> Attempt | None:
         """Another attempt to make while the one under way is silent, in a place that is free."""

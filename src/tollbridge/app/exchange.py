@@ -226,6 +226,7 @@ class Exchange:
         self._sender = Sender(
             self._gateway.servers, self._own.server if self._own else None, self._inbound,
             self._ask, self._body, self._identity, self._hold.output_tokens, self._record,
+            self.attempts.arrived,
         )  # fmt: skip
         await self.attempts.run(
             self._model, self._inbound.headers, self._body, self._try,
@@ -291,7 +292,7 @@ class Exchange:
         reported, counted = self._usage()
         if finished:
             outcome = Outcome.FINISHED
-        elif self._gone and self.attempts.sent:
+        elif self._gone and self.attempts.at_work:
             outcome = Outcome.CLIENT_GONE
         elif self._relay.delivered and counted.output:
             outcome = Outcome.FAILED_MIDWAY

@@ -262,6 +262,8 @@ class UpstreamRequest(msgspec.Struct, frozen=True, gc=False):
     path: str
     headers: tuple[tuple[str, str], ...]
     body: bytes
+    on_sent: Callable[[], None] | None = None
+    """Called when there is a connection and it has taken the request: the server may be at work."""
 
 
 class UpstreamError(Exception):
@@ -349,6 +351,8 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     client_headers: Mapping[str, str]
     pin_version: str | None = None
     """An `anthropic-version` that this body needs, whatever the client sent."""
+    on_sent: Callable[[], None] | None = None
+    """See `UpstreamRequest`."""
 
     def with_body(self, body: bytes) -> "Call":
         """The same with another body."""

@@ -127,6 +127,8 @@ class HttpUpstream:
             connection = await self._checkout()
             response = Response(bodyless=request.method == "HEAD")
             reply = connection.start(head, request.body, response)
+        if request.on_sent is not None:
+            request.on_sent()
         reply.idle_timeout_s = self._idle_timeout_s
         if until is not None:
             reply.end_by(until, f"timed out after {total:g} s in all")

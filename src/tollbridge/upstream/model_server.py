@@ -35,7 +35,9 @@ class CredentialedServer:
             pin_version=call.pin_version,
             more=self._more_headers,
         )
-        return await self._upstream.send(UpstreamRequest("POST", call.path, headers, call.body))
+        return await self._upstream.send(
+            UpstreamRequest("POST", call.path, headers, call.body, call.on_sent)
+        )
 
     async def close(self) -> None:
         """Close idle connections."""

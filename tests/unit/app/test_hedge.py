@@ -36,6 +36,7 @@ class Gated(ScriptedServer):
         self.cancelled = False
 
     async def send(self, call):
+        call.on_sent()
         try:
             await self.gate.wait()
         except asyncio.CancelledError:

@@ -23,13 +23,15 @@ RECORD = KeyRecord(
 TARGET = Target("one", "there", "messages", "generic")
 
 
-def sender(server, *, own=None):
+def sender(server, *, own=None, on_sent=str):
     inbound = Inbound(
         request_id=RequestId("req_1"), protocol="messages", group="cloudbase", env_id=None,
         presented_key=str, headers={"anthropic-beta": "x"}, body=None,
     )  # fmt: skip
     identity = Identity("req_1", "m1", 1)
-    return Sender({"one": server}, own, inbound, ASK, messages_body(), identity, Tokens(50), RECORD)
+    return Sender(
+        {"one": server}, own, inbound, ASK, messages_body(), identity, Tokens(50), RECORD, on_sent
+    )
 
 
 def sent(reply, *, own=None):

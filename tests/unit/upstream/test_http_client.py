@@ -4,6 +4,7 @@ import asyncio
 import socket
 
 import pytest
+from msgspec.structs import replace
 from tests.unit.upstream.loopback import (
     GET,
     OK,
@@ -206,6 +207,23 @@ def test_many_at_once_share_few_connections_in_order(run: Run) -> None:
         assert sum(served) == 20
         assert len(served) <= 2
         assert all(abs(place - number) <= 2 for place, number in enumerate(order))
+
+    run(main())
+
+
+def test_who_asks_is_told_when_the_request_has_left(run: Run) -> None:
+    async def main() -> None:
+        told = []
+        request = replace(GET, on_sent=lambda: told.append(upstream.pool.open))
+        async with serve(repeating(OK)) as port, client(port, connections_max=1) as upstream:
+            assert upstream.pool.reserve()
+            waiting = asyncio.ensure_future(fetch(upstream, request))
+            while not upstream.pool.waiting:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            assert told == []
+            upstream.pool.free_place()
+            assert await waiting == (200, b"ok")
+            assert told == [1]
 
     run(main())
 

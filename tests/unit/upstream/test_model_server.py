@@ -66,6 +66,13 @@ def test_a_chat_upstream_is_not_told_of_anthropic():
     assert not [name for name in headers if name.startswith("anthropic")]
 
 
+def test_who_asks_is_told_that_it_was_sent():
+    told = []
+    server = CredentialedServer(Recorder(), "messages", "generic", "")
+    sent(server, Call("/v1/messages", b"{}", False, CLIENT, on_sent=lambda: told.append(1)))
+    assert told == [1]
+
+
 def test_failures_and_the_end_are_passed_on():
     class Away(Recorder):
         async def send(self, request: UpstreamRequest) -> UpstreamReply:

@@ -20,6 +20,8 @@ class DemoUpstream:
 
     async def send(self, request: UpstreamRequest) -> UpstreamReply:
         """Answer a request. Never raises: what is wrong with it is an HTTP status."""
+        if request.on_sent is not None:
+            request.on_sent()
         return _DemoReply(respond(request.method, request.path, request.body, self._pace_ms))
 
     async def close(self) -> None:
