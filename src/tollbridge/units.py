@@ -103,6 +103,9 @@ and as much again for a turn that its upstream may pause."""
 ERROR_BODY_BYTES_MAX = 64 * KIB
 """What is read of an upstream's error body."""
 
+ERROR_BODY_S = 5.0
+"""How long to wait for it: the status counts even without, and another target may do better."""
+
 LINGER_S = 1.0
 """How long to wait for the end of an upstream body whose terminal event has been seen; a body that
 ends in time leaves its connection for the next request."""
@@ -137,7 +140,8 @@ PATH_CHARS_MAX = 512
 MODELS_MAX = 1_000
 """Models whose prompts' tokens are learned."""
 OUTLIERS_MAX = 10_000
-"""Records kept. Only upstreams that tenants add and remove could reach it; the oldest goes."""
+"""Records kept. Only tenants' own upstreams could reach it, and models named there; the oldest of
+theirs goes."""
 UNKNOWN_NAMES_MAX = 200
 """Names are of clients' choosing: beyond so many they are counted together and not logged."""
 ENTRIES_MAX = 4_096

@@ -19,7 +19,14 @@ from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.translate.bridge import GatheredAnswer, Reply, StreamBridge
 from tollbridge.translate.failures import failure_from_upstream, stream_error
 from tollbridge.translate.usage_tap import UsageTap
-from tollbridge.units import ERROR_BODY_BYTES_MAX, LINGER_S, RESPONSE_BYTES_MAX, Millis, RequestId
+from tollbridge.units import (
+    ERROR_BODY_BYTES_MAX,
+    ERROR_BODY_S,
+    LINGER_S,
+    RESPONSE_BYTES_MAX,
+    Millis,
+    RequestId,
+)
 from tollbridge.wire.sse import COMMENT_HEARTBEAT, encode_event
 
 T = TypeVar("T")
@@ -216,9 +223,10 @@ async def gather(reply: UpstreamReply, answer: GatheredAnswer, tap: UsageTap) ->
 async def read_error(reply: UpstreamReply) -> bytes:
     """As much of an error's body as comes and fits: the status counts even without it."""
     body = b""
-    with contextlib.suppress(UpstreamError):
-        while len(body) < ERROR_BODY_BYTES_MAX and (data := await reply.read()):
-            body += data
+    with contextlib.suppress(UpstreamError, TimeoutError):
+        async with asyncio.timeout(ERROR_BODY_S):
+            while len(body) < ERROR_BODY_BYTES_MAX and (data := await reply.read()):
+                body += data
     return body
 
 

@@ -17,6 +17,7 @@ refused because a target is out: `best` then gives the one whose time is up soon
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from tollbridge.config import OWN_PREFIX
 from tollbridge.errors import GatewayError
 from tollbridge.routing.catalog import Target
 from tollbridge.routing.classes import REACTIONS
@@ -216,7 +217,7 @@ class Health:
         outlier = self._find(attempt.target)
         if outlier is None:
             if len(self.outliers) >= OUTLIERS_MAX:
-                del self.outliers[next(iter(self.outliers))]
+                del self.outliers[self._dispensable()]
             outlier = self.outliers[_key(attempt.target)] = Outlier(now)
         if error.retry_after_s is not None:
             asked = Millis(now + 1_000 * min(error.retry_after_s, PARKED_S_MAX))
@@ -232,6 +233,12 @@ class Health:
         outlier.count(now, success=False)
         if outlier.excessive:
             outlier.eject(now)
+
+    def _dispensable(self) -> Key:
+        """The oldest record of an environment's own upstream, else the oldest: no tenant's failures
+        make the gateway forget what it knows of the operator's targets."""
+        own = (key for key in self.outliers if key[0].startswith(OWN_PREFIX))
+        return next(own, next(iter(self.outliers)))
 
     def _find(self, target: Target) -> Outlier | None:
         return self.outliers.get(_key(target))

@@ -267,6 +267,11 @@ def test_an_error_s_body_is_read_as_far_as_it_comes():
     assert len(asyncio.run(read_error(long))) == ERROR_BODY_BYTES_MAX
 
 
+def test_an_error_s_body_is_not_waited_for_long(monkeypatch):
+    monkeypatch.setattr(module, "ERROR_BODY_S", 0.01)
+    assert asyncio.run(read_error(ScriptedReply([b"ab", HANG]))) == b"ab"
+
+
 def test_linger_reads_to_the_end_or_cancels(monkeypatch):
     ending = ScriptedReply([b"rest"])
     asyncio.run(linger(ending))

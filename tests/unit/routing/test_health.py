@@ -242,3 +242,8 @@ def test_records_are_bounded(monkeypatch):
     for number in range(10):
         fail(health, ONE._replace(upstream=f"up{number}"))
     assert [upstream for upstream, _ in health.outliers] == ["up7", "up8", "up9"]
+    fail(health, ONE._replace(upstream="own:acme/mine"))
+    for number in range(10):
+        fail(health, ONE._replace(upstream="own:acme/mine", model=f"m{number}"))
+    left = [("up8", "m"), ("up9", "m"), ("own:acme/mine", "m9")]
+    assert list(health.outliers) == left, "tenants push out only each other"
