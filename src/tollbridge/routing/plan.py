@@ -89,9 +89,9 @@ def plan(targets: Sequence[Target], health: Health, retries: int, now: Millis) -
 def spares(
     targets: Sequence[Target], tried: Sequence[Target], health: Health, now: Millis
 ) -> Iterator[Target]:
-    """Where the request may be sent as well, while one is silent: to what is well and not `tried`.
+    """Where the request may be sent as well, while one of the `tried` is silent: to what is well.
 
-    What has failed already, as others that are waited for, is no help against a silence.
+    What has failed this request already is no help against a silence.
     """
     keys = {(target.upstream, target.model) for target in tried}
     for target in targets:
