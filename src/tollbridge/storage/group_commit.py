@@ -195,7 +195,7 @@ class GroupCommit(Generic[B]):
             if _is_busy(error):
                 return self._try_later(entries, loop, error)
             if isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.IntegrityError):
-                self._fail(entries, error)
+                self._fail(entries, error, in_doubt=self._committing)
             elif len(entries) == 1:
                 entries[0].fail(error)
             else:
@@ -226,11 +226,11 @@ class GroupCommit(Generic[B]):
             raise
         batch.committed()
 
-    def _fail(self, entries: list[_Entry[B, Any]], error: Exception) -> None:
+    def _fail(self, entries: list[_Entry[B, Any]], error: Exception, *, in_doubt: bool) -> None:
         self._unmade += [entry for entry in entries if entry.lasting]
         for entry in entries:
             if not entry.lasting:
-                entry.fail_away(error, in_doubt=self._committing)
+                entry.fail_away(error, in_doubt=in_doubt)
 
     def _try_later(
         self, entries: list[_Entry[B, Any]], loop: asyncio.AbstractEventLoop, error: Exception
@@ -239,7 +239,8 @@ class GroupCommit(Generic[B]):
             self._locked_since = loop.time()
         elif loop.time() - self._locked_since >= GIVE_UP_S:
             self._tries = 0
-            self._fail([*entries, *self._queue], error)
+            # A lock is no doubt: what it kept from being committed was rolled back.
+            self._fail([*entries, *self._queue], error, in_doubt=False)
             self._queue.clear()
             return True
         self._queue.extendleft(reversed(entries))

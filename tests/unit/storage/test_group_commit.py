@@ -171,6 +171,29 @@ def test_a_lock_that_lasts_is_told(
     assert notes.numbers() == [3]
 
 
+def test_a_reader_that_keeps_the_commit_waiting(
+    notes: Notes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a write-ahead log: a file system that has none for it, or a database in memory."""
+    monkeypatch.setattr(group_commit, "GIVE_UP_S", 0.05)
+    notes.connection.execute("PRAGMA journal_mode = DELETE")
+    reader = sqlite3.connect(tmp_path / "notes.db", isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM notes").fetchall()
+
+    async def scenario() -> None:
+        first = notes.add(1)
+        await asyncio.sleep(0.01)
+        for error in await gathered(first, *map(notes.add, range(2, 2 * COMMANDS_MAX))):
+            assert type(error) is StoreUnavailableError, "it was rolled back, there is no doubt"
+        reader.execute("ROLLBACK")
+        assert await notes.add(1) == 10
+
+    asyncio.run(asyncio.wait_for(scenario(), 5))
+    reader.close()
+    assert notes.numbers() == [1]
+
+
 def test_a_broken_database_is_away_for_all(notes: Notes) -> None:
     async def scenario() -> list:
         notes.connection.execute("DROP TABLE notes")
