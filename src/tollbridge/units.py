@@ -129,6 +129,8 @@ KEYS_MAX = 50_000
 """Keys kept in memory; about 500 bytes each."""
 GROUPS_MAX = 1_000
 """Groups kept in memory, a few kB each. Their connections are closed when idle, like all others."""
+TLS_NAMES_MAX = 128
+"""Servers whose TLS sessions are remembered; a TLS object takes about 64 KiB."""
 HEADS_MAX = 64
 """How many heads are remembered; clients of one kind send the same headers on."""
 HEADER_NAMES_MAX = 1_000

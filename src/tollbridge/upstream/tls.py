@@ -3,6 +3,8 @@
 import functools
 import ssl
 
+from tollbridge.units import TLS_NAMES_MAX
+
 
 class ResumingContext(ssl.SSLContext):
     """Offers each server the session of an earlier connection.
@@ -11,12 +13,13 @@ class ResumingContext(ssl.SSLContext):
     `wrap_bio`, which takes one. A session is asked for when the next connection is opened, not when
     it is made, since TLS 1.3 brings it in its own time. It belongs to a name that was verified, so
     that it is offered to that name only, and the server that can take it up has been verified.
+    Only so many names are remembered, for tenants can name any number of servers.
     """
 
     def __init__(self, *_: object) -> None:
         super().__init__()
         self._last: dict[str, ssl.SSLObject] = {}
-        """By server name: the newest TLS object."""
+        """By server name: the newest TLS object. The name that was used last is the last."""
         self._sessions: dict[str, ssl.SSLSession] = {}
 
     def wrap_bio(
@@ -29,13 +32,17 @@ class ResumingContext(ssl.SSLContext):
     ) -> ssl.SSLObject:
         """As in `ssl.SSLContext`."""
         name = str(server_hostname)
-        last = self._last.get(name)
+        last = self._last.pop(name, None)
         if last is not None and last.version() is not None and last.session is not None:
             self._sessions[name] = last.session
         made = super().wrap_bio(
             incoming, outgoing, server_side, server_hostname, session or self._sessions.get(name)
         )
         self._last[name] = made
+        if len(self._last) > TLS_NAMES_MAX:
+            oldest = next(iter(self._last))
+            del self._last[oldest]
+            self._sessions.pop(oldest, None)
         return made
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tollbridge.units import TLS_NAMES_MAX
 from tollbridge.upstream.http_client import HttpUpstream
 from tollbridge.upstream.tls import client_context, default_context
 
@@ -49,3 +50,14 @@ def test_only_who_asks_for_it_is_not_protected() -> None:
     context = client_context(verify=False)
     assert context.verify_mode is ssl.CERT_NONE
     assert not context.check_hostname
+
+
+def test_only_so_many_servers_are_remembered() -> None:
+    """Those that were used last: a tenant's names push out other names of the tenant's."""
+    context = client_context()
+    for number in range(3 * TLS_NAMES_MAX):
+        for name in ("used.example", f"{number}.example"):
+            context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname=name)
+    remembered = list(context._last)
+    assert len(remembered) == TLS_NAMES_MAX
+    assert remembered[-2:] == ["used.example", f"{number}.example"]
