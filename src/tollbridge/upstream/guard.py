@@ -16,12 +16,14 @@ from tollbridge.upstream.resolve import Address, Lookup, system_lookup
 _NAT64 = IPv6Network("64:ff9b::/96")
 """The last four bytes are an IPv4 address (RFC 6052)."""
 
+_GLOBAL = IPv6Network("2000::/3")
+"""All that IANA has given out of IPv6 for the internet: what lies outside wraps IPv4, belongs to a
+site, or is nobody's yet."""
+
 _SPECIAL = tuple(
-    map(ip_network, ("192.0.0.0/24", "192.88.99.0/24", "::/96", "64:ff9b:1::/48", "2001::/23",
-                     "2002::/16"))
-)  # fmt: skip
-"""Addresses for protocols, and wrappings of IPv4 that nobody needs; not every version of Python
-counts all of them as special."""
+    map(ip_network, ("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "2002::/16", "3fff::/20"))
+)
+"""Addresses for protocols and documents; not every version of Python counts all as special."""
 
 
 def check_base_url(base_url: str, config: GroupsConfig) -> None:
@@ -51,6 +53,8 @@ def is_public(host: str) -> bool:
             address = address.ipv4_mapped
         elif address in _NAT64:
             address = IPv4Address(int(address) & 0xFFFF_FFFF)
+        elif address not in _GLOBAL:
+            return False
     special = any(address in network for network in _SPECIAL)
     return address.is_global and not address.is_multicast and not special
 
