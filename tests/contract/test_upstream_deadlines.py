@@ -1,6 +1,7 @@
 """The HTTP client's deadlines, and what a cancelled or aborted exchange leaves behind: nothing."""
 
 import asyncio
+import socket
 
 import pytest
 from tests.unit.upstream.loopback import (
@@ -15,9 +16,16 @@ from tests.unit.upstream.loopback import (
     read_request,
     repeating,
     serve,
+    until,
 )
 
-from tollbridge.app.ports import UpstreamError, UpstreamTimeoutError
+from tollbridge.app.ports import (
+    UpstreamBusyError,
+    UpstreamError,
+    UpstreamRequest,
+    UpstreamTimeoutError,
+)
+from tollbridge.upstream.resolve import Address
 
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 
@@ -147,6 +155,47 @@ def test_connecting_takes_no_longer_than_the_total_deadline(run: Run) -> None:
             with pytest.raises(UpstreamTimeoutError, match=r"0\.03 s connecting") as caught:
                 await upstream.send(POST)
             assert not caught.value.sent
+
+    run(main())
+
+
+def test_nothing_is_sent_once_the_total_deadline_has_passed(run: Run) -> None:
+    """The second of two waits in line for half of it, and then for a name for longer than the rest,
+    though neither of both for as long as connecting may take."""
+    bodies = []
+    looked_up = 0
+
+    async def handle(reader, writer):
+        bodies.append((await read_request(reader))[1])
+        await asyncio.sleep(0.05)
+        writer.write(OK)  # and the connection is closed
+
+    async def lookup(_):
+        nonlocal looked_up
+        await asyncio.sleep(0.08 * looked_up)
+        looked_up += 1
+        return [Address(socket.AF_INET, "127.0.0.1")]
+
+    async def main():
+        async with (
+            serve(handle) as port,
+            client(
+                0,
+                base_url=f"http://models.example:{port}",
+                lookup=lookup,
+                total_timeout_s=0.1,
+                connections_max=1,
+            ) as upstream,
+        ):
+            second = UpstreamRequest("POST", "/", (), b"second")
+            results = await asyncio.gather(
+                fetch(upstream), fetch(upstream, second), return_exceptions=True
+            )
+            assert isinstance(results[1], UpstreamTimeoutError | UpstreamBusyError)
+            assert not results[1].sent
+            await until(lambda: looked_up == 2)
+            assert upstream.pool.open == 0
+        assert bodies == [POST.body]
 
     run(main())
 

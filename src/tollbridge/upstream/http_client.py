@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Mapping
+from math import inf
 
 from tollbridge.app.ports import (
     UpstreamBusyError,
@@ -70,7 +71,7 @@ class HttpUpstream:
         self._dialer = Dialer(
             origin, proxy=proxy, unix_socket=unix_socket, ssl_context=ssl_context, lookup=lookup
         )
-        self._connect_timeout_s = min(connect_timeout_s, total_timeout_s or connect_timeout_s)
+        self._connect_timeout_s = connect_timeout_s
         self._first_byte_timeout_s = first_byte_timeout_s
         self._idle_timeout_s = idle_timeout_s
         self._total_timeout_s = total_timeout_s
@@ -121,16 +122,16 @@ class HttpUpstream:
         """
         head = end_head(self._head(request), request.body)
         total = self._total_timeout_s
-        until = None if total is None else asyncio.get_running_loop().time() + total
+        until = inf if total is None else asyncio.get_running_loop().time() + total
         reply: Reply | None = None
         while reply is None:  # a dead idle connection is gone after each round, so this ends
-            connection = await self._checkout()
+            connection = await self._checkout(until)
             response = Response(bodyless=request.method == "HEAD")
             reply = connection.start(head, request.body, response)
         if request.on_sent is not None:
             request.on_sent()
         reply.idle_timeout_s = self._idle_timeout_s
-        if until is not None:
+        if total is not None:
             reply.end_by(until, f"timed out after {total:g} s in all")
         await reply.head(self._first_byte_timeout_s)
         forwarder = self._forwarder
@@ -168,26 +169,31 @@ class HttpUpstream:
         for connection in idle:
             await connection.wait_closed()
 
-    async def _checkout(self) -> Connection:
-        """A connection that can take a request at once."""
+    async def _checkout(self, until: float) -> Connection:
+        """A connection that can take a request at once; `until` is on the loop's clock."""
         pool = self._pool
         while True:
             connection = pool.take()
             if connection is None:
                 if not pool.reserve():
-                    connection = await self._turn()
+                    connection = await self._turn(until)
                 if connection is None:
-                    return await self._open()
+                    return await self._open(until)
             if not connection.is_stale():
                 return connection
             connection.close()
 
-    async def _turn(self) -> Connection | None:
+    def _patience_s(self, loop: asyncio.AbstractEventLoop, until: float) -> float:
+        """How long the next step of getting a connection may take."""
+        return max(min(self._connect_timeout_s, until - loop.time()), 0.0)
+
+    async def _turn(self, until: float) -> Connection | None:
         """Stand in line for a connection, or for the permission to open one (None)."""
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[Connection | None] = loop.create_future()
+        patience_s = self._patience_s(loop, until)
         self._pool.join(waiter)
-        timer = loop.call_later(self._connect_timeout_s, self._give_up, waiter)
+        timer = loop.call_later(patience_s, _give_up, waiter, patience_s)
         try:
             return await waiter
         except BaseException:
@@ -202,22 +208,18 @@ class HttpUpstream:
         finally:
             timer.cancel()
 
-    def _give_up(self, waiter: asyncio.Future[Connection | None]) -> None:
-        if not waiter.done():
-            patience = f"no connection became free within {self._connect_timeout_s:g} s"
-            waiter.set_exception(UpstreamBusyError(patience))
-
-    async def _open(self) -> Connection:
+    async def _open(self, until: float) -> Connection:
         """Connect, in a place that is reserved; closing the connection gives it back."""
         loop = asyncio.get_running_loop()
+        patience_s = self._patience_s(loop, until)
         connection = Connection(loop, self._on_free)
         connection.reuse_until = loop.time() + REUSE_S
         try:
-            async with asyncio.timeout(self._connect_timeout_s):
+            async with asyncio.timeout(patience_s):
                 await self._dialer.open(connection)
         except TimeoutError:
             connection.close()
-            patience = f"{self._connect_timeout_s:g} s connecting"
+            patience = f"{round(patience_s, 2):g} s connecting"
             raise UpstreamTimeoutError(f"timed out after {patience}", sent=False) from None
         except BaseException:
             connection.close()
@@ -245,3 +247,9 @@ class HttpUpstream:
         self._sweeper = (
             None if oldest is None else loop.call_at(oldest + IDLE_KEEP_S, self._sweep, loop)
         )
+
+
+def _give_up(waiter: asyncio.Future[Connection | None], patience_s: float) -> None:
+    if not waiter.done():
+        patience = f"no connection became free within {round(patience_s, 2):g} s"
+        waiter.set_exception(UpstreamBusyError(patience))
