@@ -201,8 +201,10 @@ class Response:
         if status < 200 and status != 101:
             headers.clear()
             return
+        if self.chunks:
+            raise ValueError("an interim response with a body")
         if not self._bodyless:
-            self._to_eof = _ends_with_the_connection(headers)
+            self._to_eof = _ends_with_the_connection(status, headers)
         self.status = status
         self.head_done = self._news = True
         self.ended = self._bodyless
@@ -220,18 +222,20 @@ def _is_chunked(headers: dict[str, str]) -> bool:
     return headers.get("transfer-encoding", "").lower() == "chunked"
 
 
-def _ends_with_the_connection(headers: dict[str, str]) -> bool:
-    """Whether nothing else tells where the body ends.
+def _ends_with_the_connection(status: int, headers: dict[str, str]) -> bool:
+    """Whether nothing else tells where the body ends. The parser leaves the blanks
+    behind values, and knows `chunked` with spaces behind it, but not with tabs.
 
     Raises:
         UpstreamError: it is compressed. Unpacked it would need bounds of its own, and passed on
-            as it is nobody could read it.
+            as it is nobody could read it. A refusal is known by its status alone.
     """
-    transfer, content = headers.get("transfer-encoding"), headers.get("content-encoding")
-    if content and content.lower() != "identity":
+    content = headers.get("content-encoding", "").rstrip(" \t").lower()
+    if content not in ("", "identity") and status < 300:
         raise UpstreamError("the answer is compressed, and nobody asked for it", sent=True)
-    if transfer is None or transfer.lower() == "identity":
+    transfer = headers.get("transfer-encoding", "identity").rstrip(" ").lower()
+    if transfer == "identity":
         return "content-length" not in headers
-    if transfer.lower() != "chunked":
+    if transfer != "chunked":
         raise UpstreamError("the answer's transfer-encoding is not chunked", sent=True)
     return False

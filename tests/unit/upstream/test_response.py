@@ -188,10 +188,35 @@ def test_codings_that_nobody_asked_for(header: bytes) -> None:
     assert fed(HEAD + header + b"\r\n\r\n", bodyless=True).ended
 
 
-@pytest.mark.parametrize("value", [b"", b"identity", b"Identity"])
+@pytest.mark.parametrize("value", [b"", b"identity", b"Identity", b"identity \t"])
 def test_a_coding_that_is_none(value: bytes) -> None:
     response = fed(HEAD + b"content-encoding: " + value + b"\r\ncontent-length: 2\r\n\r\nok")
     assert (response.ended, response.take()) == (True, b"ok")
+
+
+@pytest.mark.parametrize("value", [b"chunked", b"Chunked", b"chunked  "])
+def test_chunks_however_they_are_announced(value: bytes) -> None:
+    response = fed(HEAD + b"transfer-encoding: " + value + b"\r\n\r\n2\r\nok\r\n0\r\n\r\n")
+    assert (response.ended, response.reusable, response.take()) == (True, True, b"ok")
+
+
+@pytest.mark.parametrize("status", [307, 401, 429, 503])
+def test_a_refusal_counts_even_if_nobody_can_read_it(status: int) -> None:
+    head = b"HTTP/1.1 %d X\r\ncontent-encoding: gzip\r\ncontent-length: 2\r\n\r\n" % status
+    response = fed(head + b"\x1f\x8b")
+    assert (response.status, response.ended) == (status, True)
+
+
+@pytest.mark.parametrize(
+    "interim",
+    [
+        b"content-length: 5\r\n\r\nearly",
+        b"transfer-encoding: chunked\r\n\r\n5\r\nearly\r\n0\r\n\r\n",
+    ],
+)
+def test_what_an_interim_response_says_is_no_part_of_the_answer(interim: bytes) -> None:
+    with pytest.raises(UpstreamError, match=r"not HTTP/1\.1"):
+        fed(b"HTTP/1.1 104 Early\r\n" + interim + HEAD + b"content-length: 2\r\n\r\nok")
 
 
 @pytest.mark.parametrize("rest", [b"", b"ok"])
