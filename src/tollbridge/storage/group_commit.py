@@ -212,6 +212,8 @@ class GroupCommit(Generic[B]):
     def _transact(self, entries: list[_Entry[B, Any]]) -> None:
         connection = self._connection
         self._committing = False
+        if connection.in_transaction:  # the last one could not even be rolled back
+            connection.execute("ROLLBACK")
         connection.execute("BEGIN IMMEDIATE")
         try:
             batch = self._start_batch(len(entries) == 1)

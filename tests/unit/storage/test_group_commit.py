@@ -227,6 +227,10 @@ class BrokenDisk:
         self.connection = connection
         self.broken = True
 
+    @property
+    def in_transaction(self) -> bool:
+        return self.connection.in_transaction
+
     def execute(self, sql: str) -> sqlite3.Cursor:
         if self.broken:
             raise sqlite3.OperationalError("disk I/O error")
@@ -248,3 +252,28 @@ def test_a_lasting_command_waits_for_the_database(notes: Notes) -> None:
 
     asyncio.run(scenario())
     assert notes.numbers() == [1, 4, 5]
+
+
+def test_what_could_not_be_rolled_back_is_rolled_back_later(
+    notes: Notes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = BrokenDisk(notes.connection)
+    notes.group = GroupCommit(disk, notes.start)
+    flush = NotesBatch.flush
+
+    def flush_and_break(batch: NotesBatch) -> None:
+        flush(batch)
+        disk.broken = True
+
+    async def scenario() -> None:
+        disk.broken = False
+        monkeypatch.setattr(NotesBatch, "flush", flush_and_break)
+        assert isinstance((await gathered(notes.add(1)))[0], StoreUnavailableError)
+        assert notes.connection.in_transaction
+        monkeypatch.undo()
+        assert isinstance((await gathered(notes.add(2)))[0], StoreUnavailableError)
+        disk.broken = False
+        assert await gathered(notes.add(3), notes.add(4)) == [30, 40]
+
+    asyncio.run(scenario())
+    assert notes.numbers() == [3, 4]
