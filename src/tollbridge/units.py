@@ -129,6 +129,8 @@ KEYS_MAX = 50_000
 """Keys kept in memory; about 500 bytes each."""
 GROUPS_MAX = 1_000
 """Groups kept in memory, a few kB each. Their connections are closed when idle, like all others."""
+GROUP_LOOKUPS_MAX = 8
+"""Names of environments' own servers that one worker looks up at a time."""
 TLS_NAMES_MAX = 128
 """Servers whose TLS sessions are remembered; a TLS object takes about 64 KiB."""
 HEADS_MAX = 64

@@ -1,27 +1,36 @@
 """The server of an environment's own group: its secret decrypted, its address guarded."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 from tollbridge.access.cipher import Cipher, UnreadableSecretError
 from tollbridge.app.group_directory import LOOP_HEADER
 from tollbridge.app.ports import ModelServer
 from tollbridge.config import GroupsConfig
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.routing.group import Group
+from tollbridge.units import GROUP_LOOKUPS_MAX
 from tollbridge.upstream.guard import check_base_url, public_lookup
 from tollbridge.upstream.http_client import THREAD_PER_CONNECTION, HttpUpstream
 from tollbridge.upstream.model_server import CredentialedServer
-from tollbridge.upstream.resolve import Lookup, system_lookup
+from tollbridge.upstream.resolve import Lookup, lookup_in
 
 
 class GroupServers:
-    """Opens the servers of groups; an `app.group_directory.OpenServer`."""
+    """Opens the servers of groups; an `app.group_directory.OpenServer`.
+
+    Their names are looked up in threads of their own: whoever names servers whose names take long
+    keeps other tenants waiting, but not the operator's upstreams.
+    """
 
     def __init__(
         self,
         config: GroupsConfig,
         cipher: Cipher,
         deployment: str,
-        lookup: Lookup = system_lookup,
+        lookup: Lookup | None = None,
     ) -> None:
+        if lookup is None:
+            lookup = lookup_in(ThreadPoolExecutor(GROUP_LOOKUPS_MAX, "group-names"))
         self._config = config
         self._cipher = cipher
         self._more_headers = ((LOOP_HEADER, deployment),)

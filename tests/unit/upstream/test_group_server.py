@@ -1,5 +1,6 @@
 import asyncio
 import socket
+import threading
 from collections.abc import Sequence
 
 import pytest
@@ -12,7 +13,7 @@ from tollbridge.app.ports import Call, UpstreamError
 from tollbridge.config import GroupsConfig
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.upstream.group_server import GroupServers, bound_to, open_secret
-from tollbridge.upstream.resolve import Address
+from tollbridge.upstream.resolve import Address, system_lookup
 
 CIPHER = Cipher([b"first"])
 OPEN = GroupsConfig(allow_http=True, allow_private=True)
@@ -122,3 +123,35 @@ def test_the_address_that_was_looked_at_is_the_one_that_is_taken():
     with serving_in_thread(MessagesUpstream()) as running:
         port = int(running.root_url.rpartition(":")[2])
         assert asyncio.run(ask(port)) in {200, 400, 401}
+
+
+def test_names_that_nobody_answers_for_keep_no_upstream_of_the_operators_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    gives_up = threading.Event()
+    resolve = socket.getaddrinfo
+
+    def ask(name: str, *about: object, **more: object):
+        if name.endswith(".test"):
+            gives_up.wait()
+            raise socket.gaierror(socket.EAI_AGAIN, "no answer")
+        return resolve(name, *about, **more)
+
+    async def main() -> None:
+        servers = GroupServers(OPEN, CIPHER, "here")
+        hanging = [servers(group("kimi", base_url=f"http://{number}.test")) for number in range(40)]
+        call = Call("/v1/messages", PROMPT, False, {})
+        asked = [asyncio.ensure_future(server.send(call)) for server in hanging]
+        await asyncio.sleep(0.01)
+        try:
+            async with asyncio.timeout(5):
+                assert await system_lookup("localhost")
+            assert not any(task.done() for task in asked)
+        finally:
+            gives_up.set()
+        for error in await asyncio.gather(*asked, return_exceptions=True):
+            assert isinstance(error, UpstreamError), error
+            assert not error.sent
+
+    monkeypatch.setattr(socket, "getaddrinfo", ask)
+    asyncio.run(main())
