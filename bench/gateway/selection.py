@@ -5,12 +5,11 @@ from dataclasses import dataclass, replace
 
 from bench.gateway.loads import LOADS, Effort, Load
 from bench.gateway.proxies import PROXIES
-from bench.gateway.targets import OWN, PASSED, TRANSLATED, Pair, Target
+from bench.gateway.targets import MESSAGES_ON_CHAT, OWN, PASSED, TRANSLATED, Pair, Target
 
 TARGETS = {target.name: target for target in (OWN[0], *PROXIES, *OWN[1:])}
 """In the order in which they take turns."""
 MESSAGES: Pair = ("messages", "messages")
-MESSAGES_ON_CHAT: Pair = ("messages", "chat")
 ALL = PASSED + TRANSLATED
 ONCE_AND_TRANSLATED = (MESSAGES, *TRANSLATED)
 """For loads that take long: what passes is alike in all protocols, what is translated is not."""
@@ -91,7 +90,7 @@ STANDARD = Selection(
         "overload": ("nginx", "caddy", "tollbridge"),
         "body-60k": ("caddy", "tollbridge"),
         "body-1m": ("caddy", "tollbridge"),
-        "first-token": ("direct", "tollbridge"),
+        "first-token": ("direct", "tollbridge", "vllm-router", "portkey", "claude-code-router"),
     },
 )
 FULL = Selection(

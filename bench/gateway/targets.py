@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,7 +29,9 @@ CONNECTIONS_MAX = 16_384
 Pair = tuple[Protocol, Protocol]
 """What the client speaks, and what the upstream speaks."""
 PASSED: tuple[Pair, ...] = (("messages", "messages"), ("chat", "chat"))
-TRANSLATED: tuple[Pair, ...] = (("messages", "chat"), ("chat", "messages"))
+MESSAGES_ON_CHAT: Pair = ("messages", "chat")
+CHAT_ON_MESSAGES: Pair = ("chat", "messages")
+TRANSLATED = (MESSAGES_ON_CHAT, CHAT_ON_MESSAGES)
 
 
 class NotInstalledError(Exception):
@@ -48,6 +50,8 @@ class Running:
     """From the command to the first connection that is taken."""
     share: float = 1.0
     """Of a load's streams: less for what cannot carry them all."""
+    headers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By model: what else a request says to one that is told its upstream in each."""
     audited: list[int] = field(default_factory=list)
     """Transfers of a ledger that was audited when the load had ended."""
 

@@ -43,6 +43,12 @@ def test_what_is_wrong_is_told(spoil, says):
     assert says in problem_with(spoil(whole(STREAM)), asked(STREAM))
 
 
+def test_more_headers_come_before_the_body():
+    head, _, body = asked(ONE_SHOT, headers={"x-provider": "fake"}).wire.partition(b"\r\n\r\n")
+    assert head.endswith(b"\r\nx-provider: fake")
+    assert len(body) == int(head.partition(b"content-length: ")[2].split()[0])
+
+
 def test_refusals():
     assert is_refusal(b"HTTP/1.1 529 Overloaded\r\n\r\n")
     assert not is_refusal(b"HTTP/1.1 200 OK\r\n\r\n")

@@ -38,6 +38,24 @@ def test_targets_take_turns_at_each_load(size):
     assert loads == sorted(loads, key=loads.index)
 
 
+@pytest.mark.parametrize("size", ["standard", "full"])
+@pytest.mark.parametrize("name", ["vllm-router", "portkey", "claude-code-router"])
+def test_other_gateways_take_part_in_few_loads(size, name):
+    cells = measured(SIZES[size])
+    loads = {load for load, target, _ in cells if target == name}
+    assert loads == {"one-shot", "paced-200", "first-token"}
+
+
+def test_translations_have_other_translators_beside_them():
+    cells = measured(STANDARD)
+    for pair, name in (
+        ("messages on chat", "claude-code-router"),
+        ("messages on chat", "litellm"),
+        ("chat on messages", "portkey"),
+    ):
+        assert ("paced-200", name, pair) in cells
+
+
 def test_only_one_target():
     assert {target for _, target, _ in measured(FULL, ["nginx"])} == {"nginx"}
 
