@@ -6,7 +6,7 @@ as `env:NAME` (taken from the environment) or in plain text, and is never part o
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -22,6 +22,8 @@ from tollbridge.units import (
     QUEUE_WAIT_S_DEFAULT,
     REQUESTS_MAX_DEFAULT,
 )
+
+T = TypeVar("T")
 
 Protocol = Literal["messages", "chat"]
 """A wire protocol: Anthropic Messages or OpenAI Chat Completions."""
@@ -227,10 +229,7 @@ def parse_config(text: str, environ: Mapping[str, str]) -> Config:
         ConfigError: for bad syntax, an unknown setting, a wrong type, a target that names no
             upstream, an unknown dialect or a missing environment variable.
     """
-    try:
-        config = msgspec.toml.decode(text, type=Config)
-    except msgspec.DecodeError as error:
-        raise ConfigError(_in_words(str(error))) from error
+    config = _decode(text, Config)
     upstreams = {
         name: msgspec.structs.replace(
             upstream,
@@ -262,10 +261,7 @@ def parse_storage(text: str, environ: Mapping[str, str]) -> StorageConfig:
     Raises:
         ConfigError: for bad syntax, a bad address or a missing environment variable.
     """
-    try:
-        storage = msgspec.toml.decode(text, type=_StorageOnly).storage
-    except msgspec.DecodeError as error:
-        raise ConfigError(_in_words(str(error))) from error
+    storage = _decode(text, _StorageOnly).storage
     storage = StorageConfig(url=_secret(storage.url, "storage.url", environ))
     _check_storage(storage)
     return storage
@@ -277,11 +273,16 @@ def parse_groups(text: str, environ: Mapping[str, str]) -> tuple[ServerConfig, G
     Raises:
         ConfigError: for bad syntax or a missing environment variable.
     """
-    try:
-        found = msgspec.toml.decode(text, type=_GroupsOnly)
-    except msgspec.DecodeError as error:
-        raise ConfigError(_in_words(str(error))) from error
+    found = _decode(text, _GroupsOnly)
     return _with_secrets(found.server, environ), found.groups
+
+
+def _decode(text: str, kind: type[T]) -> T:
+    try:
+        return msgspec.toml.decode(text, type=kind)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        # The standard library's reader lets what is too long or too deep come as it is.
+        raise ConfigError(_in_words(str(error))) from error
 
 
 def _with_secrets(server: ServerConfig, environ: Mapping[str, str]) -> ServerConfig:

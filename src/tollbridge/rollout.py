@@ -56,16 +56,36 @@ class Rollout:
         except ConfigError as error:
             self._report(ReloadReport(refused=str(error)))
             return False
+        except Exception as error:  # noqa: BLE001  # no file may end a gateway that serves
+            self._observer.trouble("bug in the reading of the file", error)
+            self._report(ReloadReport(refused=f"cannot be read: {type(error).__name__}"))
+            return False
+        try:
+            self._pass_on(msgspec.json.encode(config) + b"\n")
+        except OSError as error:
+            why = f"cannot be passed on to the workers: {error.strerror}; is there room in"
+            self._report(ReloadReport(refused=f"{why} {tempfile.gettempdir()}?"))
+            return False
         self.settings = self.settings._replace(config=config)
-        # Written behind what is there: a worker that is still reading reads something whole.
-        self._channel.write(msgspec.json.encode(config) + b"\n")
         return True
 
+    def _pass_on(self, line: bytes) -> None:
+        """Write it behind what is there: a worker that is still reading reads something whole."""
+        end = self._channel.seek(0, os.SEEK_END)
+        try:
+            while line:
+                line = line[self._channel.write(line) :]
+        except OSError:
+            self._channel.truncate(end)
+            raise
+
     def newest(self) -> Config:
-        """What `prepare` read last."""
+        """What `prepare` read last; before that, what is in force: a signal to all processes may
+        come to a worker first."""
         descriptor = self._channel.fileno()
         said = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
-        return msgspec.json.decode(said.splitlines()[-1], type=Config)
+        *_, whole, _ = [b"", *said.split(b"\n")]
+        return msgspec.json.decode(whole, type=Config) if whole else self.settings.config
 
     def finish(self, answers: Mapping[int, str]) -> None:
         """What the workers said: an empty answer is a good one."""

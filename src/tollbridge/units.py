@@ -64,7 +64,11 @@ IDLE_S = 120.0
 STALLED_S = 120.0
 """A client that takes nothing of its answer for so long is dropped."""
 DISCARD_S = 10.0
-"""How long the rest of a refused body is still read and thrown away."""
+"""How long the rest of a refused body is still read and thrown away; what comes of it pays for more
+time as that of any body does."""
+DISCARD_BYTES_MAX = 16 * MIB
+"""Bytes of a body that are read and thrown away beyond the largest one; whoever goes on is hung up
+on."""
 
 MODEL_CHARS_MAX = 200
 """Of a model's name in a group that passes every name on: it is written into the ledger."""

@@ -4,7 +4,15 @@ import math
 
 import pytest
 
-from tollbridge.config import DIALECTS, Config, ConfigError, ModelConfig, parse_config, parse_groups
+from tollbridge.config import (
+    DIALECTS,
+    Config,
+    ConfigError,
+    ModelConfig,
+    parse_config,
+    parse_groups,
+    parse_storage,
+)
 
 UPSTREAM = """
 [upstreams.lab]
@@ -160,6 +168,17 @@ def test_secrets_keys_come_from_the_environment():
     assert "0ld" not in repr(server)
     with pytest.raises(ConfigError, match=r"server\.secrets_keys_old\[0\].* OLD is not set"):
         parse_config(text, {"NEW": "n3w"})
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [("x = " + "[" * 3000 + "]" * 3000, "recursion"), ("x = " + "1" * 5000, "4300 digits")],
+)
+def test_what_is_too_deep_or_too_long_is_a_bad_file_like_any_other(text, why):
+    assert why in refused(text)
+    for parse in (parse_groups, parse_storage):
+        with pytest.raises(ConfigError, match=why):
+            parse(text, {})
 
 
 def test_groups_need_no_other_secret_of_the_file():

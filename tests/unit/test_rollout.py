@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,14 +52,14 @@ class Desk:
     """A rollout, the file that it reads, its log and its report."""
 
     def __init__(self, folder: Path) -> None:
-        self.read: Config | ConfigError = NEW
+        self.read: Config | Exception = NEW
         self.log = io.StringIO()
         self._folder = folder / FOLDER
         observer = LogObserver(self.log, lambda: Millis(0))
         self.rollout = Rollout(Settings(OLD, folder, 0), self._read, PidFile(folder), observer)
 
     def _read(self) -> Config:
-        if isinstance(self.read, ConfigError):
+        if isinstance(self.read, Exception):
             raise self.read
         return self.read
 
@@ -94,6 +96,36 @@ def test_a_bad_file_changes_nothing_and_is_told(desk: Desk):
         "at": 0, "event": "reload", "ok": False, "error": "server.port: must be at most 65535",
         "needs_restart": None,
     }  # fmt: skip
+
+
+def test_no_file_ends_a_gateway_that_serves(desk: Desk):
+    desk.read = RecursionError("too deep")
+    assert not desk.rollout.prepare()
+    assert desk.report() == {"number": 1, "refused": "cannot be read: RecursionError"}
+    assert desk.rollout.settings.config == OLD
+    trouble, reload = (json.loads(line) for line in desk.log.getvalue().splitlines())
+    assert (trouble["event"], trouble["error"]) == ("trouble", "RecursionError: too deep")
+    assert (reload["event"], reload["ok"]) == ("reload", False)
+
+
+def test_no_room_to_pass_the_file_on_changes_nothing(desk: Desk):
+    assert desk.rollout.prepare()
+    desk.read = OLD
+    size = os.fstat(desk.rollout._channel.fileno()).st_size
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, hard))  # some of it still fits
+    try:
+        assert not desk.rollout.prepare()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "File too large" in json.loads(desk.log.getvalue().splitlines()[-1])["error"]
+    assert desk.rollout.newest() == desk.rollout.settings.config == NEW
+    assert desk.rollout.prepare()
+    assert desk.rollout.newest() == OLD
+
+
+def test_a_worker_that_is_told_first_keeps_what_it_has(desk: Desk):
+    assert desk.rollout.newest() == OLD
 
 
 def test_what_needs_a_restart_is_told_and_stays(desk: Desk):

@@ -34,7 +34,7 @@ class Application:
     def use(self, gateway: Gateway) -> None:
         """Serve requests with this one from now on; those under way keep theirs."""
         self._gateway = gateway
-        self.intake.limits = IntakeLimits.of(gateway.config.server)
+        self.intake.use(IntakeLimits.of(gateway.config.server))
         self._inquiry = Inquiry(gateway)
 
     async def serve(self, request: Request, answer: Answer) -> None:

@@ -15,6 +15,7 @@ import httptools
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.server.head import (
     NOWHERE,
+    check_form,
     head_size,
     head_too_large,
     malformed,
@@ -171,11 +172,8 @@ class Connection(asyncio.Protocol):
         if "upgrade" in headers and parser.should_upgrade():
             return  # the parser is about to stop before the body
         version = parser.get_http_version()
+        check_form(version, headers, self._repeated)
         chunked = version == "1.1"
-        if not chunked and version != "1.0":
-            raise malformed(f"Version {version} is not spoken here")
-        if len(headers) + self._repeated > HEADERS_MAX:
-            raise head_too_large()
         # Cheap first: only when a body came along can the head be smaller than what has come.
         if self._unframed > HEAD_BYTES_MAX and head_size(self._url, headers) > HEAD_BYTES_MAX:
             raise head_too_large()

@@ -1,5 +1,6 @@
 """What a head is made of: a target, a size; and what is told of one that is no head."""
 
+from collections.abc import Mapping
 from typing import Protocol, cast
 from urllib.parse import unquote_to_bytes
 
@@ -7,6 +8,8 @@ import httptools
 
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.units import HEAD_BYTES_MAX, HEADERS_MAX
+
+VERSIONS = ("1.1", "1.0")
 
 _PERCENT = ord("%")
 
@@ -26,6 +29,21 @@ class _Nowhere(dict[str, str]):
 
 
 NOWHERE = _Nowhere()
+
+
+def check_form(version: str, headers: Mapping[str, str], repeated: int) -> None:
+    """`repeated`: headers beyond the first of their name.
+
+    Raises:
+        GatewayError: it is of another version, has too many headers, or several hosts: two
+            servers in a row could take different ones (RFC 9112 section 3.2).
+    """
+    if version not in VERSIONS:
+        raise malformed(f"Version {version} is not spoken here")
+    if len(headers) + repeated > HEADERS_MAX:
+        raise head_too_large()
+    if repeated and "," in headers.get("host", ""):
+        raise malformed("It has more than one header `host`")
 
 
 def path_of(url: bytes, headers: dict[str, str]) -> str:

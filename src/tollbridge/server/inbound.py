@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from io import BytesIO
 
 from tollbridge.errors import ErrorCode, GatewayError
-from tollbridge.units import KIB, PLACED_BYTES_MAX
+from tollbridge.units import DISCARD_BYTES_MAX, KIB, PLACED_BYTES_MAX
 
 PLACED_BYTES_MIN = 16 * KIB
 """Less than this is not worth a place of its own."""
@@ -83,11 +83,7 @@ class Request:
         """
         while True:
             if self._size > self._bytes_max or self._declared() > self._bytes_max:
-                raise GatewayError(
-                    ErrorCode.BODY_TOO_LARGE,
-                    f"The request body is larger than {self._bytes_max} bytes; send less,"
-                    " or fewer images.",
-                )
+                raise self._too_large()
             if self._failure is not None:
                 raise self._failure
             if self.ended:
@@ -96,6 +92,12 @@ class Request:
                 parts = self._parts
                 return parts[0] if len(parts) == 1 else b"".join(parts)
             await self._arrival()
+
+    def _too_large(self) -> GatewayError:
+        return GatewayError(
+            ErrorCode.BODY_TOO_LARGE,
+            f"The request body is larger than {self._bytes_max} bytes; send less, or fewer images.",
+        )
 
     def _declared(self) -> int:
         length = self.headers.get("content-length")
@@ -114,15 +116,20 @@ class Request:
     # The connection's side.
 
     def feed(self, data: bytes) -> None:
-        """A piece of the body. What is too large is not kept."""
-        if self._dropped:
-            return
+        """A piece of the body. What is too large is not kept.
+
+        Raises:
+            GatewayError: BODY_TOO_LARGE; it is not even worth the reading.
+        """
         self._size += len(data)
-        if self._size > self._bytes_max:
+        if self._size <= self._bytes_max:
+            if not self._dropped:
+                self._parts.append(data)
+        elif self._size > self._bytes_max + DISCARD_BYTES_MAX:
+            raise self._too_large()
+        elif not self._dropped:
             self.drop()
             self._wake()
-        else:
-            self._parts.append(data)
 
     def place(self) -> memoryview | None:
         """Where all that is missing of a long body is to be written, instead of being fed: what is

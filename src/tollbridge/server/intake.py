@@ -90,13 +90,20 @@ class Intake:
 
     def leave(self) -> None:
         """An exchange has ended; the first in line takes its place."""
-        if self.inside <= self.limits.requests_max:
-            while self._line:
-                place = self._line.popleft()
-                if not place.done():
-                    place.set_result(None)
-                    return
         self.inside -= 1
+        self._let_in()
+
+    def use(self, limits: IntakeLimits) -> None:
+        """From now on. If there are more places than before, who is in line gets them."""
+        self.limits = limits
+        self._let_in()
+
+    def _let_in(self) -> None:
+        while self._line and self.inside < self.limits.requests_max:
+            place = self._line.popleft()
+            if not place.done():
+                self.inside += 1
+                place.set_result(None)
 
     def weigh(self, resident_bytes: int) -> bool:
         """Note how much memory the process has. Returns whether that changed what it takes on."""

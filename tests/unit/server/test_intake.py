@@ -113,13 +113,31 @@ def test_fewer_places_after_a_reload():
         assert door.take()
         assert door.take()
         (waiting,) = await in_line(door, 1)
-        door.limits = door.limits._replace(requests_max=1)
+        door.use(door.limits._replace(requests_max=1))
         door.leave()
         await asyncio.sleep(0)
         assert not waiting.done()
         door.leave()
         await waiting
         assert door.inside == 1
+
+    run(scenario)
+
+
+def test_more_places_after_a_reload():
+    """A line that is never empty must not keep the old number in force."""
+
+    async def scenario() -> None:
+        door = intake(places=1, line=9)
+        assert door.take()
+        first, second, third = await in_line(door, 3)
+        door.use(door.limits._replace(requests_max=3))
+        await asyncio.gather(first, second)
+        assert not third.done()
+        assert (door.inside, door.waiting) == (3, 1)
+        door.leave()
+        await third
+        assert door.inside == 3
 
     run(scenario)
 
