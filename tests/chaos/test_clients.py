@@ -71,6 +71,7 @@ async def _vanish(folder: Path) -> None:
         for start in range(0, VANISHED, AT_ONCE):
             await asyncio.gather(*(begin(n) for n in range(start, start + AT_ONCE)))
         assert endless.under_way == VANISHED
+        assert not any(talk.answers.whole for talk in talks), "an answer ended too early"
         vanished_at = time.monotonic()
         for talk in talks:
             talk.vanish()

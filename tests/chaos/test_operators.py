@@ -116,7 +116,10 @@ async def _stopped(folder: Path) -> None:
         await rig.serves()
     for seen in load.seen:
         assert (seen.ending, seen.text) == ("whole", TEXT) or seen.status in (503, 529), seen
-        assert seen.ending != "whole" or records[seen.request_id].provenance == "reported"
+        if seen.ending == "whole":
+            assert records[seen.request_id].provenance == "reported", seen
+        else:
+            assert seen.request_id not in records or not records[seen.request_id].amount, seen
     for seen in ended:
         assert seen.ending == "error"
         assert seen.text
@@ -261,7 +264,9 @@ async def _no_descriptors(folder: Path) -> None:
     assert {(seen.ending, seen.text) for seen in ended} == {("whole", TEXT)}
     for seen in load.seen:
         assert (seen.ending, seen.text) == ("whole", TEXT) or seen.status in (502, 503, 529), seen
-        if seen.request_id in records:
-            assert (records[seen.request_id].amount > 0) == (seen.ending == "whole")
+        if seen.ending == "whole":
+            assert records[seen.request_id].provenance == "reported", seen
+        else:
+            assert seen.request_id not in records or not records[seen.request_id].amount, seen
     # Short of descriptors, some were turned away and none was cut (`Load` insists on that).
     assert load.unanswered or any(seen.ending == "refused" for seen in load.seen)

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from tests.chaos.clients import Seen, Talk, ask, prompt
+from tests.chaos.clients import TIMEOUT_S, Seen, Talk, ask, prompt
 from tests.chaos.rig import PROTOCOLS, Handle, canned, live, reset, rig_running, until
 from tests.fakes.http_server import Request
 
@@ -174,6 +174,7 @@ async def _early(folder: Path, how: str) -> None:
         else:
             assert TEXT.startswith(seen.text)
             assert (seen.ending == "whole") == (record.outcome == "finished")
+            assert (record.amount > 0) == bool(seen.text)
 
 
 # Floods.
@@ -245,6 +246,15 @@ async def _flood(folder: Path) -> None:
         print(f"{FLOODED} unread streams: {grown / MIB:.1f} MiB, {flood.sent / MIB:.1f} MiB sent")
         assert grown < FLOODED * STREAM_BYTES_MAX
         await rig.serves()
+        # Who reads again gets what comes next, in order, and only that much more is taken.
+        sent, again = flood.sent, talks[0]
+        again.writer.transport.resume_reading()
+        while flood.sent < sent + MIB:
+            data = await asyncio.wait_for(again.reader.read(65_536), TIMEOUT_S)
+            assert data
+            again.answers.feed(data)
+        events = again.answers.body.split(b"\n\n")[:-1]
+        assert all(b"two" in event for event in events[8:]), "an event is not as it was sent"
         for talk in talks:
             talk.vanish()
         await until(lambda: flood.left == FLOODED, "the upstream is told that nobody listens")
