@@ -68,7 +68,7 @@ def read_config(path: Path, environ: Mapping[str, str]) -> Config:
         ConfigError: it cannot be read or used.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # an editor may have put a mark first
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -5,12 +5,14 @@ what to do. Nothing here reads a file or the environment: both are passed in. A 
 as `env:NAME` (taken from the environment) or in plain text, and is never part of a message.
 """
 
+import tomllib
 from collections.abc import Mapping
 from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
 
+from tollbridge.config_words import explain
 from tollbridge.dialect_config import DialectOverrides, SystemMessages
 from tollbridge.price_config import PriceConfig, price_problems
 from tollbridge.units import (
@@ -47,19 +49,6 @@ _AtLeastOne = Annotated[int, Meta(ge=1)]
 _NotNegative = Annotated[int, Meta(ge=0)]
 _Pause = Annotated[float, Meta(ge=0, le=3_600)]
 _Seconds = Annotated[float, Meta(gt=0, le=86_400)]
-
-
-_WORDS = {
-    "Object contains unknown field": "there is no setting",
-    "Object missing required field": "it needs the setting",
-    "Expected `int` <= ": "must be at most ",
-    "Expected `int` >= ": "must be at least ",
-    "Expected `float` <= ": "must be at most ",
-    "Expected `float` >= ": "must be at least ",
-    "Expected `float` > ": "must be more than ",
-    "Expected `": "must be `",
-}
-"""What the decoding library says, and what a person is told."""
 
 
 class ConfigError(Exception):
@@ -279,10 +268,15 @@ def parse_groups(text: str, environ: Mapping[str, str]) -> tuple[ServerConfig, G
 
 def _decode(text: str, kind: type[T]) -> T:
     try:
-        return msgspec.toml.decode(text, type=kind)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        # The standard library's reader lets what is too long or too deep come as it is.
-        raise ConfigError(_in_words(str(error))) from error
+        tables = tomllib.loads(text)
+    except RecursionError as error:
+        raise ConfigError("its lists or tables are nested too deeply") from error
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    try:
+        return msgspec.convert(tables, kind)
+    except msgspec.ValidationError as error:
+        raise ConfigError(explain(str(error), tables, kind)) from error
 
 
 def _with_secrets(server: ServerConfig, environ: Mapping[str, str]) -> ServerConfig:
@@ -305,6 +299,8 @@ def check_config(config: Config) -> None:
     """
     if 0 < len(config.server.metrics_key) < METRICS_KEY_CHARS_MIN:
         raise ConfigError(f"server.metrics_key: at least {METRICS_KEY_CHARS_MIN} characters")
+    if any(sign in config.server.domain for sign in "/: "):
+        raise ConfigError("server.domain: a name alone, such as example.com")
     _check_storage(config.storage)
     _check_alerts(config.alerts)
     for name, upstream in config.upstreams.items():
@@ -342,6 +338,9 @@ def _check_name(name: str, where: str) -> None:
 def _check_upstream(upstream: UpstreamConfig, where: str) -> None:
     if not upstream.base_url.startswith(("http://", "https://")):
         raise ConfigError(f"{where}.base_url: must begin with http:// or https://")
+    for route in ("/chat/completions", "/v1/messages"):
+        if upstream.base_url.rstrip("/").endswith(route):
+            raise ConfigError(f"{where}.base_url: leave out {route}, which is appended to it")
     if not (upstream.api_key.isascii() and upstream.api_key.isprintable()):
         raise ConfigError(
             f"{where}.api_key: must be printable ASCII; perhaps it ends in a line break"
@@ -380,14 +379,6 @@ def _check_alerts(alerts: AlertsConfig) -> None:
         raise ConfigError("alerts.webhook: must begin with http:// or https://")
     if alerts.webhook and not alerts.secret:
         raise ConfigError("alerts.secret: set one, for instance env:ALERT_SECRET; it signs calls")
-
-
-def _in_words(message: str) -> str:
-    """The decoder's message with the path of the setting first."""
-    reason, _, where = message.partition(" - at `$.")
-    for library, ours in _WORDS.items():
-        reason = reason.replace(library, ours)
-    return f"{where.rstrip('`')}: {reason}" if where else reason
 
 
 def _secret(value: str, where: str, environ: Mapping[str, str]) -> str:

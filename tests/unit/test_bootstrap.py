@@ -50,6 +50,12 @@ def test_a_file_that_cannot_be_read(tmp_path, content):
         read_config(path, {})
 
 
+def test_a_mark_at_the_beginning_that_editors_put_there_is_no_error(tmp_path):
+    path = tmp_path / "tollbridge.toml"
+    path.write_text("[server]\nport = 9000\n", encoding="utf-8-sig")
+    assert read_config(path, {}).server.port == 9000
+
+
 def test_the_store_makes_its_folder(tmp_path):
     async def scenario():
         store = open_store(tmp_path / "a" / "b")

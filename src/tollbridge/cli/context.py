@@ -120,7 +120,7 @@ def the_database(data: Path, *, as_json: bool = False) -> Database:
     """What the operator's file names, else the file in the data folder."""
     path = Path(os.environ.get("TOLLBRIDGE_CONFIG") or CONFIG_NAME)
     try:
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        text = path.read_text(encoding="utf-8-sig") if path.exists() else ""
         return Database(data, parse_storage(text, os.environ).url)
     except (OSError, UnicodeDecodeError, ConfigError) as error:
         fail(f"{path}: {error}; mend it first", as_json=as_json)

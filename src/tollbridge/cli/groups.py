@@ -190,7 +190,7 @@ def _settings(data: Path, *, as_json: bool) -> tuple[Cipher, GroupsConfig]:
     database = the_database(data, as_json=as_json)
     path = Path(os.environ.get("TOLLBRIDGE_CONFIG") or CONFIG_NAME)
     try:
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        text = path.read_text(encoding="utf-8-sig") if path.exists() else ""
         server, groups = parse_groups(text, os.environ)
         if database.url and not server.secrets_key:
             raise ConfigError(
