@@ -5,6 +5,7 @@ import contextlib
 import enum
 from collections.abc import AsyncIterator
 from typing import TypeAlias
+from urllib.parse import urlsplit
 
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
@@ -139,9 +140,27 @@ class Connections:
 
 async def connect(dsn: str) -> Connection:
     """A connection to the host that accepts writes, with the settings of the hot path."""
+    hosts = _each_host(dsn)
+    # One by one: of several, the library would wait for the first that is silent until time is up.
+    for host in hosts[:-1]:
+        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InternalClientError):
+            return await _connect(host, DATABASE_CONNECT_S / len(hosts))
+    return await _connect(hosts[-1], DATABASE_CONNECT_S / len(hosts))
+
+
+def _each_host(dsn: str) -> list[str]:
+    """The address once for each host that it names with commas before the database."""
+    parts = urlsplit(dsn)
+    if "," not in parts.netloc:
+        return [dsn]
+    user, at, hosts = parts.netloc.rpartition("@")
+    return [parts._replace(netloc=f"{user}{at}{host}").geturl() for host in hosts.split(",")]
+
+
+async def _connect(dsn: str, timeout_s: float) -> Connection:
     connection: Connection = await asyncpg.connect(
         dsn,
-        timeout=DATABASE_CONNECT_S,
+        timeout=timeout_s,
         command_timeout=DATABASE_ANSWER_S,
         target_session_attrs=SessionAttribute.read_write,
         server_settings={"application_name": "tollbridge"},

@@ -1,11 +1,19 @@
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
 from tests.fakes.postgres_server import PostgresServer, free_port
 
 from tollbridge.app.ports import StoreUnavailableError
-from tollbridge.storage.postgres_connections import Connections, Trouble, trouble, unavailable
+from tollbridge.storage.postgres_connections import (
+    Connections,
+    Trouble,
+    connect,
+    trouble,
+    unavailable,
+)
 
 
 @pytest.mark.parametrize(
@@ -75,3 +83,32 @@ def test_the_host_that_takes_writes_is_found(postgres: PostgresServer) -> None:
         return port
 
     assert asyncio.run(scenario()) == postgres.port
+
+
+def test_a_host_that_is_silent_keeps_nobody_from_the_next(postgres: PostgresServer) -> None:
+    async def scenario() -> int:
+        async with silent_server() as silent:
+            address = postgres.dsn().replace("127.0.0.1:", f"127.0.0.1:{silent},127.0.0.1:")
+            connection = await connect(address)
+            port = await connection.fetchval("SELECT inet_server_port()")
+            await connection.close()
+        return port
+
+    assert asyncio.run(scenario()) == postgres.port
+
+
+@contextlib.asynccontextmanager
+async def silent_server() -> AsyncIterator[int]:
+    """As a machine that hangs: it takes connections, and never answers."""
+    writers: list[asyncio.StreamWriter] = []
+
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for writer in writers:
+            writer.close()
