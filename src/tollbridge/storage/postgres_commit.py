@@ -49,6 +49,8 @@ RETRY_FIRST_S = 0.002
 RETRY_LAST_S = 0.25
 DRAIN_STEP_S = 0.005
 
+_NEVER = float("inf")
+
 _GOLDEN = 0.6180339887498949
 """Multiples of it, modulo 1, spread evenly: jitter that needs no randomness."""
 
@@ -141,7 +143,7 @@ class CommitQueue:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        deadline = float("inf") if patient else loop.time() + GIVE_UP_S
+        deadline = _NEVER if patient else loop.time() + GIVE_UP_S
         self._put([Command(run, reads, future, deadline, droppable=droppable)])
         self._schedule(loop)
         return future
@@ -295,8 +297,17 @@ class CommitQueue:
                 command.alone = True
             self._put(reversed(commands), again=True)
         elif kind is Trouble.BROKEN:
+            patient = [command for command in commands if command.deadline == _NEVER]
             for command in commands:
-                command.fail(unavailable(error))
+                if command.doubtful is not None:
+                    command.fail(OutcomeUnknownError(str(error)))
+                elif command.deadline != _NEVER:
+                    command.fail(unavailable(error))
+            if patient:
+                self._failures += 1
+                self._put(reversed(patient), again=True)
+                self._give_up(error)
+                return RETRY_LAST_S
         else:
             for command in commands:
                 command.fail(error)

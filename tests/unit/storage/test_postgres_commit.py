@@ -1,13 +1,16 @@
 import asyncio
+from collections.abc import Callable
 
 import pytest
 from tests.contract.samples import ENV, admission, grant, need, settlement
+from tests.fakes.cutting_proxy import cutting_proxy
 from tests.fakes.postgres_server import PostgresServer, free_port
 
 from tollbridge.app.ports import StoreUnavailableError
 from tollbridge.ledger.model import Hold
 from tollbridge.storage import postgres, postgres_commit
 from tollbridge.storage.postgres import PostgresStore
+from tollbridge.storage.session import OutcomeUnknownError
 from tollbridge.units import EnvId, Millis
 
 
@@ -103,3 +106,71 @@ def test_a_database_without_a_schema_is_told(postgres: PostgresServer) -> None:
             await store.close("worker-1")
 
     asyncio.run(scenario())
+
+
+def is_quiet(store: PostgresStore) -> bool:
+    return not (any(store._queue._queues.values()) or store._queue._batches)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110  # the queue tells nobody
+        await asyncio.sleep(0)
+
+
+FULL = """
+CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql
+    AS 'BEGIN RAISE disk_full; END';
+CREATE TRIGGER full_disk BEFORE {event} FOR EACH ROW {when} EXECUTE FUNCTION full_disk()
+"""
+
+
+def test_a_hold_nobody_waits_for_ends_when_the_disk_has_room_again(
+    postgres: PostgresServer,
+) -> None:
+    async def scenario() -> None:
+        store = await opened(postgres, ENV)
+        database = store._connections._dsn.rpartition("/")[2]
+        for request_id in ("r1", "r2"):
+            assert isinstance(await store.admit(admission(request_id, need())), Hold)
+        postgres.execute(FULL.format(event="DELETE ON holds", when=""), database)
+        store._abandon(admission("r1", need()))
+        with pytest.raises(StoreUnavailableError, match="disk"):
+            await store.settle(settlement("r2", 30))
+        postgres.execute("DROP TRIGGER full_disk ON holds", database)
+        await until(lambda: is_quiet(store))
+        await store.settle(settlement("r2", 30))
+        (pack,) = await store.packs(ENV)
+        assert (pack.held, pack.spent) == (0, 30)
+        await store.close("worker-1")
+
+    asyncio.run(scenario())
+
+
+def test_a_hold_in_doubt_on_a_full_disk_does_not_stay(postgres: PostgresServer) -> None:
+    full = "WHEN (NEW.request_id = 'r2')"
+
+    async def scenario() -> int:
+        direct = await opened(postgres)
+        dsn, doubts = direct._connections._dsn, 0
+        postgres.execute(FULL.format(event="INSERT ON holds", when=full), dsn.rpartition("/")[2])
+        async with cutting_proxy(dsn) as proxy:
+            store = PostgresStore(proxy.dsn)
+            for message in range(1, 8):
+                env_id = EnvId(f"e{message}")
+                await direct.create_environment(env_id, "Acme", Millis(0))
+                await direct.grant(grant("p1", 1_000, env_id=env_id))
+                proxy.cut(message, lost=False)
+                first = asyncio.ensure_future(store.admit(admission("r1", need(), env_id=env_id)))
+                await until(lambda: bool(store._queue._batches))
+                second = store.admit(admission("r2", need(), env_id=env_id))
+                answer, other = await asyncio.gather(first, second, return_exceptions=True)
+                assert isinstance(other, StoreUnavailableError)
+                doubts += isinstance(answer, OutcomeUnknownError)
+                await until(lambda: is_quiet(store))
+                (pack,) = await direct.packs(env_id)
+                assert pack.held == (50 if isinstance(answer, Hold) else 0), message
+            await store.close("worker-1")
+        await direct.close("worker-2")
+        return doubts
+
+    assert asyncio.run(scenario()) > 0
