@@ -107,7 +107,10 @@ class Worker:
         for model_server in gateway.servers.values():
             await model_server.close()
         await gateway.groups.close()
-        await gateway.store.close(gateway.pulse.worker_id)
+        # While settlements are in the spool the lease runs on: whoever adopts them should come
+        # before those who would recover their holds at the last checkpoint.
+        worker_id = "" if gateway.settler.waiting else gateway.pulse.worker_id
+        await gateway.store.close(worker_id)
 
     def _look_around(self) -> None:
         """Once a second."""

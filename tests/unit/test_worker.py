@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.contract.samples import settlement
 from tests.fakes.exchange_parts import RecordingObserver
 
 from tollbridge import worker as module
@@ -171,5 +172,33 @@ def test_shortages_are_told_once_a_second_and_once(tmp_path: Path, monkeypatch: 
             ("file descriptors are short", "3 connections in a second"),
         ]
         await gateway.store.close(gateway.pulse.worker_id)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_worker_keeps_its_lease_for_what_it_leaves_in_the_spool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, waits: bool
+) -> None:
+    closed: list[str] = []
+
+    async def scenario() -> None:
+        gateway = module.build_gateway(Settings(CONFIG, tmp_path, 0))
+        store = gateway.store
+        close = store.close
+
+        async def away(_: object) -> None:
+            raise StoreUnavailableError("away")
+
+        async def note(worker_id: str) -> None:
+            closed.append(worker_id)
+            await close(worker_id)
+
+        monkeypatch.setattr(store, "settle", away)
+        monkeypatch.setattr(store, "close", note)
+        if waits:
+            await gateway.settler.settle(settlement("r1", 5))
+        await Worker(gateway).stop()
+        assert closed == ["" if waits else gateway.pulse.worker_id]
 
     asyncio.run(scenario())

@@ -153,12 +153,13 @@ class Pulse:
             self._observer.trouble("bug in the tick of the worker", error)
 
     async def _keep_accounts(self, tick: int) -> None:
+        renews = tick >= self._checkpoint_tick
+        if renews:
+            self._checkpoint_tick = tick + _CHECKPOINT_TICKS
+            # First: a settlement that the database does not take must not cost the lease.
+            await self._renew()
         await self._settler.retry()
-        if tick < self._checkpoint_tick:
-            return
-        self._checkpoint_tick = tick + _CHECKPOINT_TICKS
-        await self._renew()
-        if tick >= self._sweep_tick and self._renewed_at >= self._sweep_from:
+        if renews and tick >= self._sweep_tick and self._renewed_at >= self._sweep_from:
             self._sweep_tick = tick + _SWEEP_TICKS
             await self._store.sweep(self._renewed_at)
 

@@ -47,7 +47,10 @@ class Settler:
             self._observer.trouble("a settlement waits for the database", error)
             self.waiting.append(settlement)
         except asyncio.CancelledError:
+            # The process ends, and there may be no next `retry`.
             self.waiting.append(settlement)
+            self._spooled = True
+            self._write(settlement)
             raise
         except Exception as error:  # noqa: BLE001  # whatever it is, no charge is lost
             self._reject(settlement, error)
@@ -83,11 +86,18 @@ class Settler:
         self._spooled = True
         self._keeping += 1
         try:
-            await asyncio.to_thread(self._spool.keep, settlement)
-        except OSError as error:
-            self._observer.trouble("a settlement could not be spooled", error)
+            await asyncio.to_thread(self._write, settlement)
+        except asyncio.CancelledError:
+            self._write(settlement)  # the thread may never begin; two lines of it do no harm
+            raise
         finally:
             self._keeping -= 1
+
+    def _write(self, settlement: Settlement) -> None:
+        try:
+            self._spool.keep(settlement)
+        except OSError as error:
+            self._observer.trouble("a settlement could not be spooled", error)
 
     def _reject(self, settlement: Settlement, error: Exception) -> None:
         """The client has had its answer; only the operator can look into this."""

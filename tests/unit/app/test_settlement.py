@@ -1,11 +1,14 @@
 """Settlements wait for a database that is away, and nothing else stops them."""
 
 import asyncio
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.contract.samples import settlement
 from tests.fakes.exchange_parts import MemorySpool, RecordingObserver
+from tests.unit.app.test_pulse import ticking
 
 from tollbridge.app.ports import (
     SettlementConflictError,
@@ -139,3 +142,45 @@ def test_a_full_disk_is_told_and_memory_remembers():
     store.errors.clear()
     asyncio.run(settles.retry())
     assert store.done == ["r1"]
+
+
+@pytest.mark.parametrize("during", ["settle", "keep"])
+def test_a_settlement_that_is_cancelled_as_the_process_ends_is_spooled(during):
+    spool = MemorySpool()
+    store, _, settles = settler(spool)
+
+    async def scenario():
+        gate = asyncio.Event()
+        if during == "settle":
+            store.gate = gate.wait
+        else:
+            store.errors = {"r1": StoreUnavailableError("away")}
+            # The only thread is busy, so that the spool's work does not begin.
+            loop = asyncio.get_running_loop()
+            loop.set_default_executor(executor := ThreadPoolExecutor(1))
+            executor.submit(blocked.wait)
+        task = asyncio.ensure_future(settles.settle(settlement("r1", 5)))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        blocked.set()
+        assert [each.request_id for each in spool.kept] == ["r1"]
+        store.gate, store.errors = None, {}
+        await settles.retry()
+        assert (store.done, spool.kept) == (["r1"], [])
+
+    blocked = threading.Event()
+    asyncio.run(scenario())
+
+
+@ticking
+async def test_a_settlement_the_database_does_not_take_costs_no_lease(world):
+    async def stuck(_):
+        raise StoreUnavailableError("its environment is locked")
+
+    world.store.settle = stuck
+    world.pulse._settler.waiting.append(settlement("r1", 5))
+    await world.seconds(8)
+    assert world.store.asked[1:] == ["checkpoint"] * 4, "and nobody is swept before it"
