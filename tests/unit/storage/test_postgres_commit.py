@@ -155,7 +155,7 @@ def test_a_hold_in_doubt_on_a_full_disk_does_not_stay(postgres: PostgresServer) 
         postgres.execute(FULL.format(event="INSERT ON holds", when=full), dsn.rpartition("/")[2])
         async with cutting_proxy(dsn) as proxy:
             store = PostgresStore(proxy.dsn)
-            for message in range(1, 8):
+            for message in range(1, 24):
                 env_id = EnvId(f"e{message}")
                 await direct.create_environment(env_id, "Acme", Millis(0))
                 await direct.grant(grant("p1", 1_000, env_id=env_id))
