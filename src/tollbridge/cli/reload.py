@@ -38,7 +38,8 @@ def lines(pid: int, report: ReloadReport) -> list[str]:
     """For a person."""
     if report.refused:
         return [f"Gateway {pid} keeps its settings: {report.refused}"]
-    told = [f"Gateway {pid} has read its file; {len(report.workers)} workers:"]
+    count = len(report.workers)
+    told = [f"Gateway {pid} has read its file; {count} worker{'' if count == 1 else 's'}:"]
     told += [f"  {worker}: {said or 'in force'}" for worker, said in report.workers.items()]
     told += [f"  {setting} needs a restart" for setting in report.needs_restart]
     return told

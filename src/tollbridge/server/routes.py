@@ -54,6 +54,7 @@ IN_GROUP: dict[str, tuple[Endpoint, str]] = {
     "v1/models": (Endpoint.MODELS, "GET"),
 }
 """Below `/v1/ai/<GROUP>/`, and at the root."""
+_SERVED = ", ".join(name for name in IN_GROUP if not name.startswith("v1/"))
 
 AT_ROOT: dict[str, tuple[Endpoint, str]] = {
     **IN_GROUP,
@@ -96,7 +97,7 @@ def route(method: str, path: str) -> Route:
         raise GatewayError(
             ErrorCode.ROUTE_UNKNOWN,
             f"There is nothing at {path[:200]!r}. A client's base URL ends in"
-            f" /v1/ai/{OPERATOR_GROUP} (Anthropic and OpenAI SDKs alike).",
+            f" /v1/ai/{OPERATOR_GROUP} (Anthropic and OpenAI SDKs alike); below it are {_SERVED}.",
         )
     place, allowed = found
     if method != allowed and not (method == "HEAD" and allowed == "GET"):

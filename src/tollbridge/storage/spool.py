@@ -99,9 +99,13 @@ class FileSpool:
 
     def _open(self) -> FileIO:
         self._folder.mkdir(parents=True, exist_ok=True)
-        # Without a buffer: what a full disk did not take must not be tried again by `clear`.
-        file = self._path.open("ab", buffering=0)
-        fcntl.flock(file, fcntl.LOCK_EX)
+        while True:
+            # Without a buffer: what a full disk did not take must not be tried again by `clear`.
+            file = self._path.open("ab", buffering=0)
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if _is_at(file, self._path):
+                break
+            file.close()  # a worker that began meanwhile has adopted it, empty, and cleared it away
         # The name must survive a power cut as the content does.
         folder = os.open(self._folder, os.O_RDONLY)
         try:
@@ -115,7 +119,10 @@ class FileSpool:
             return _decoder.decode(line)
         except msgspec.DecodeError as error:
             # The last line of a worker that died while it wrote: nobody was told that it was kept.
-            self._set_aside(_Rejected(f"not readable: {error}", line=line.decode(errors="replace")))
+            # So a disk that is still full may lose it, and must not keep this worker from starting.
+            with contextlib.suppress(OSError):
+                rest = line.decode(errors="replace")
+                self._set_aside(_Rejected(f"not readable: {error}", line=rest))
             return None
 
     def _set_aside(self, rejected: _Rejected) -> None:
@@ -124,6 +131,14 @@ class FileSpool:
             file.write(_encoder.encode(rejected) + b"\n")
             file.flush()
             os.fsync(file.fileno())
+
+
+def _is_at(file: FileIO, path: Path) -> bool:
+    """Whether an open file still has this name."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _age(path: Path) -> float:

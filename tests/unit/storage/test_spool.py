@@ -1,8 +1,10 @@
+import fcntl
 import json
 import os
 import resource
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 from tests.contract.samples import settlement
@@ -59,6 +61,24 @@ def test_what_a_living_worker_keeps_is_its_own(tmp_path: Path, spooled: Spools) 
     assert third.adopt() == [FIRST], "an heir that did not finish leaves it"
 
 
+def test_a_file_that_is_adopted_before_it_is_locked_is_made_again(
+    tmp_path: Path, spooled: Spools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool, other = spooled(tmp_path, "w1"), spooled(tmp_path, "w2")
+    lock = fcntl.flock
+
+    def late(file: IO[bytes], operation: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", lock)
+        assert other.adopt() == []
+        other.clear()
+        lock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    spool.keep(FIRST)
+    spool.close()
+    assert spooled(tmp_path, "w3").adopt() == [FIRST]
+
+
 def test_clearing_makes_room(tmp_path: Path, spooled: Spools) -> None:
     spool = spooled(tmp_path, "w1")
     spool.keep(FIRST)
@@ -85,6 +105,17 @@ def test_a_torn_line_is_set_aside(tmp_path: Path, spooled: Spools) -> None:
     assert spooled(tmp_path, "w2").adopt() == [FIRST]
     (line,) = (tmp_path / REJECTED).read_text().splitlines()
     assert json.loads(line)["line"] == '{"request_id":"r9","env'
+
+
+def test_a_torn_line_that_cannot_be_set_aside_keeps_nobody_from_starting(
+    tmp_path: Path, spooled: Spools
+) -> None:
+    (tmp_path / "w1.jsonl").write_bytes(b'{"request_id":"r9","env')
+    (tmp_path / REJECTED).mkdir()
+    heir = spooled(tmp_path, "w2")
+    assert heir.adopt() == []
+    heir.clear()
+    assert not (tmp_path / "w1.jsonl").exists()
 
 
 def test_what_the_ledger_refuses_is_kept_for_the_operator(tmp_path: Path, spooled: Spools) -> None:
