@@ -75,17 +75,16 @@ class Routing:
 class Attempts:
     """Of one request.
 
-    `made` counts those that were sent. `sent`: the last of them has not failed. `at_work`: it has
-    reached an upstream. `begun`: it has got a good head. `failures` are all so far. `hedge_ms`:
-    when a second target is asked, too.
+    `made` counts those that were sent. `sent`: the last of them has not failed. `begun`: it has got
+    a good head. `failures` are all so far. `hedge_ms`: when a second target is asked, too.
     """
 
     _under_way: Attempt
     """The one that is to be judged."""
 
     __slots__ = (
-        "_clock", "_entropy", "_observer", "_place", "_request_id", "_routing", "_second_place",
-        "_targets", "_under_way", "at_work", "begun", "failures", "hedge_ms", "made", "sent",
+        "_beside", "_clock", "_entropy", "_observer", "_place", "_request_id", "_routing",
+        "_second_place", "_targets", "_under_way", "begun", "failures", "hedge_ms", "made", "sent",
     )  # fmt: skip
 
     def __init__(
@@ -93,11 +92,11 @@ class Attempts:
     ) -> None:
         self.made = 0
         self.sent = False
-        self.at_work = False
         self.begun = False
         self.failures: list[Failure] = []
         self.hedge_ms: int | None = None
         self._targets: Sequence[Target] = ()
+        self._beside: Attempt | None = None
         self._place: Turnstile | None = None
         self._second_place: Turnstile | None = None
         self._routing = routing
@@ -140,7 +139,7 @@ class Attempts:
                 # What its traceback holds would wait for the collector, with the body.
                 failure, now = error.with_traceback(None), self._clock()
                 at_upstream = self.sent or error.code is ErrorCode.UPSTREAM_BUSY
-                self.sent = self.at_work = False
+                self.sent = False
                 health.failed(self._under_way, failure, now)
             else:
                 if self.sent:
@@ -183,9 +182,11 @@ class Attempts:
         self.made += 1
         self.sent = True
 
-    def arrived(self) -> None:
-        """To be called when a request has left for its upstream: from now on it costs something."""
-        self.at_work = True
+    @property
+    def at_work(self) -> bool:
+        """Whether an upstream has got the request and not failed since: that costs something."""
+        beside = self._beside
+        return self.sent and (self._under_way.arrived or (beside is not None and beside.arrived))
 
     def second(self) -> Attempt | None:
         """Another attempt to make while the one under way is silent, in a place that is free."""
@@ -195,7 +196,8 @@ class Attempts:
             place = self._routing.turnstiles.get(target.upstream)
             if place is None or place.try_enter():
                 self._second_place = place
-                return Attempt(target, now)
+                self._beside = Attempt(target, now)
+                return self._beside
         return None
 
     def failed_beside(self, attempt: Attempt, error: GatewayError) -> None:
@@ -214,6 +216,7 @@ class Attempts:
 
     def leave_second(self) -> None:
         """The other attempt is over, or could not be made."""
+        self._beside = None
         place, self._second_place = self._second_place, None
         if place is not None:
             place.leave()

@@ -226,7 +226,6 @@ class Exchange:
         self._sender = Sender(
             self._gateway.servers, self._own.server if self._own else None, self._inbound,
             self._ask, self._body, self._identity, self._hold.output_tokens, self._record,
-            self.attempts.arrived,
         )  # fmt: skip
         await self.attempts.run(
             self._model, self._inbound.headers, self._body, self._try,

@@ -1,6 +1,6 @@
 """The upstream's side of an exchange until an answer begins: a request written, sent, answered."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from tollbridge.app.ports import Call, Inbound, KeyRecord, ModelServer, UpstreamError, UpstreamReply
 from tollbridge.app.relay import answers, broken, refusal_of
@@ -27,8 +27,7 @@ class Sender:
     """Of one exchange, whatever its targets. `own`: the only server there is."""
 
     __slots__ = (
-        "_ask", "_body", "_identity", "_inbound", "_on_sent", "_output_tokens", "_own", "_servers",
-        "_strict",
+        "_ask", "_body", "_identity", "_inbound", "_output_tokens", "_own", "_servers", "_strict",
     )  # fmt: skip
 
     def __init__(
@@ -41,7 +40,6 @@ class Sender:
         identity: Identity,
         output_tokens: Tokens,
         record: KeyRecord,
-        on_sent: Callable[[], None],
     ) -> None:
         self._servers = servers
         self._own = own
@@ -51,7 +49,6 @@ class Sender:
         self._identity = identity
         self._output_tokens = output_tokens
         self._strict = record.strict
-        self._on_sent = on_sent
 
     def bridge(self, target: Target) -> Bridge:
         """Between the client and this target."""
@@ -68,7 +65,7 @@ class Sender:
         body = write_request(bridge, target, self._output_tokens, headers, strict=self._strict)
         stream = self._ask.stream or bridge.gathers
         path = PATHS[target.protocol]
-        call = Call(path, body, stream, headers, bridge.pin_version, self._on_sent)
+        call = Call(path, body, stream, headers, bridge.pin_version, attempt.arrive)
         return Sending(attempt, bridge, call)
 
     def amends(self, sending: Sending) -> bool:

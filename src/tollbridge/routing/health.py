@@ -42,7 +42,7 @@ Key = tuple[str, str]
 class Attempt:
     """One try of a target, after a wait. Its identity is what a probe is known by."""
 
-    __slots__ = ("began_at", "probe", "target", "wait_ms")
+    __slots__ = ("arrived", "began_at", "probe", "target", "wait_ms")
 
     def __init__(
         self, target: Target, began_at: Millis, wait_ms: int = 0, *, probe: bool = False
@@ -53,6 +53,12 @@ class Attempt:
         self.wait_ms = wait_ms
         self.probe = probe
         """On its outcome depends whether the target is taken back."""
+        self.arrived = False
+        """Its request has left for the upstream."""
+
+    def arrive(self) -> None:
+        """To be called when its request has left."""
+        self.arrived = True
 
 
 class Outlier:

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from tests.fakes.bodies import BAD_REQUEST, message_start, messages_body
 from tests.fakes.exchange_parts import (
     HANG,
@@ -36,7 +37,8 @@ class Gated(ScriptedServer):
         self.cancelled = False
 
     async def send(self, call):
-        call.on_sent()
+        if not self.connecting:
+            call.on_sent()
         try:
             await self.gate.wait()
         except asyncio.CancelledError:
@@ -163,6 +165,47 @@ async def test_when_both_fail_the_third_is_next(world):
     failed = ("UPSTREAM_OVERLOADED",) * 2
     assert [error for _, error in world.observer.tried] == [*failed, None]
     assert await charged(world) == ("finished", "reported", 25 + 7)
+
+
+@pytest.mark.parametrize("failing", ["one", "narrow"])
+def test_who_leaves_while_one_has_failed_and_the_other_is_not_reached_pays_nothing(
+    tmp_path, failing
+):
+    @in_world()
+    async def scenario(world):
+        await hedged(world, one=[refused()], narrow=[refused()])
+        for name in ("one", "narrow"):
+            world.servers[name].connecting = name != failing
+        client, run = await asked(world)
+        attempts = world.exchanges[0].attempts
+        await settle_down()
+        assert attempts.at_work
+        world.servers[failing].gate.set()
+        await settle_down()
+        assert not run.done()
+        client.leave()
+        await run
+        assert await charged(world) == ("failed_early", "void", 0)
+
+    scenario(tmp_path)
+
+
+@pytest.mark.parametrize("reached", ["one", "narrow"])
+def test_who_leaves_while_either_is_at_work_pays(tmp_path, reached):
+    @in_world()
+    async def scenario(world):
+        await hedged(world)
+        for name in ("one", "narrow"):
+            world.servers[name].connecting = name != reached
+        client, run = await asked(world)
+        await settle_down()
+        client.leave()
+        await run
+        outcome, provenance, amount = await charged(world)
+        assert (outcome, provenance) == ("client_gone", "counted")
+        assert amount > 0
+
+    scenario(tmp_path)
 
 
 @in_world()

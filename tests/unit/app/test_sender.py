@@ -23,15 +23,13 @@ RECORD = KeyRecord(
 TARGET = Target("one", "there", "messages", "generic")
 
 
-def sender(server, *, own=None, on_sent=str):
+def sender(server, *, own=None):
     inbound = Inbound(
         request_id=RequestId("req_1"), protocol="messages", group="cloudbase", env_id=None,
         presented_key=str, headers={"anthropic-beta": "x"}, body=None,
     )  # fmt: skip
     identity = Identity("req_1", "m1", 1)
-    return Sender(
-        {"one": server}, own, inbound, ASK, messages_body(), identity, Tokens(50), RECORD, on_sent
-    )
+    return Sender({"one": server}, own, inbound, ASK, messages_body(), identity, Tokens(50), RECORD)
 
 
 def sent(reply, *, own=None):
@@ -50,6 +48,7 @@ def test_a_request_in_its_target_s_words(own):
     assert not reply.aborted
     (call,) = server.calls
     assert call is sending.call
+    assert sending.attempt.arrived
     assert call.path == "/v1/messages"
     assert call.stream
     assert b'"there"' in call.body
