@@ -12,7 +12,8 @@ What may happen to a transaction:
 - the connection breaks afterwards: nobody knows whether it was committed. Its commands are run
   again as doubtful: a hold or record that is there with the content this process gave it is the
   answer (`doubt`);
-- the values are refused: every command is run again alone, so that the others go on.
+- the values are refused: every command is run again alone, so that the others go on;
+- the database cannot do it: who waits is told so, and patient commands are run again, each alone.
 
 Everything that lasts longer than `GIVE_UP_S` is told as `StoreUnavailableError`.
 """
@@ -303,6 +304,8 @@ class CommitQueue:
                     command.fail(OutcomeUnknownError(str(error)))
                 elif command.deadline != _NEVER:
                     command.fail(unavailable(error))
+            for command in patient:
+                command.alone = True  # perhaps only this one fails
             if patient:
                 self._failures += 1
                 self._put(reversed(patient), again=True)

@@ -146,6 +146,24 @@ def test_a_hold_nobody_waits_for_ends_when_the_disk_has_room_again(
     asyncio.run(scenario())
 
 
+def test_a_hold_that_cannot_end_does_not_keep_others_from_theirs(postgres: PostgresServer) -> None:
+    own = "WHEN (OLD.request_id = 'r1')"
+
+    async def scenario() -> None:
+        store = await opened(postgres, ENV, EnvId("b"))
+        database = store._connections._dsn.rpartition("/")[2]
+        assert isinstance(await store.admit(admission("r1", need())), Hold)
+        postgres.execute(FULL.format(event="DELETE ON holds", when=own), database)
+        store._abandon(admission("r1", need()))
+        await until(lambda: store._queue._failures > 0)
+        for request_id in ("r2", "r3"):
+            admitted = admission(request_id, need(), env_id=EnvId("b"))
+            assert isinstance(await store.admit(admitted), Hold)
+        await asyncio.wait_for(store.close("worker-1"), 5)
+
+    asyncio.run(scenario())
+
+
 def test_a_hold_in_doubt_on_a_full_disk_does_not_stay(postgres: PostgresServer) -> None:
     full = "WHEN (NEW.request_id = 'r2')"
 
