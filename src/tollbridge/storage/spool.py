@@ -59,16 +59,18 @@ class FileSpool:
 
     def adopt(self) -> list[Settlement]:
         """Take over what dead workers left, oldest file first."""
-        settlements = []
+        settlements: list[Settlement] = []
         found = [path for path in self._folder.glob(f"*{SUFFIX}") if path.name != REJECTED]
         for path in sorted(found, key=_age):
             file = _lock(path)
             if file is not None:
-                self._adopted.append((path, file))
-                for line in file:
-                    settlement = self._read(line)
-                    if settlement is not None:
-                        settlements.append(settlement)
+                left = [kept for line in file if (kept := self._read(line)) is not None]
+                settlements += left
+                if left:
+                    self._adopted.append((path, file))
+                else:  # nobody clears what nothing waits for, and its worker may just have made it
+                    path.unlink(missing_ok=True)
+                    file.close()
         return settlements
 
     def clear(self) -> None:
@@ -105,7 +107,7 @@ class FileSpool:
             fcntl.flock(file, fcntl.LOCK_EX)
             if _is_at(file, self._path):
                 break
-            file.close()  # a worker that began meanwhile has adopted it, empty, and cleared it away
+            file.close()  # a worker that began meanwhile has adopted it, empty, and removed it
         # The name must survive a power cut as the content does.
         folder = os.open(self._folder, os.O_RDONLY)
         try:

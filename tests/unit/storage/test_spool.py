@@ -70,7 +70,7 @@ def test_a_file_that_is_adopted_before_it_is_locked_is_made_again(
     def late(file: IO[bytes], operation: int) -> None:
         monkeypatch.setattr(fcntl, "flock", lock)
         assert other.adopt() == []
-        other.clear()
+        assert not (tmp_path / "w1.jsonl").exists(), "its worker would wait for it"
         lock(file, operation)
 
     monkeypatch.setattr(fcntl, "flock", late)
