@@ -71,7 +71,9 @@ class Gateway:
                 start_new_session=True,
             )
         assert self.process.stdout is not None
-        ready, _, _ = select.select([self.process.stdout], [], [], START_TIMEOUT_S)
+        poll = select.poll()  # unlike `select` it takes descriptors of any number
+        poll.register(self.process.stdout, select.POLLIN | select.POLLHUP)
+        ready = poll.poll(START_TIMEOUT_S * 1_000)
         line = self.process.stdout.readline() if ready else b""
         if not line:
             self.kill()

@@ -168,6 +168,7 @@ class RecordingObserver:
         """The upstream and the error of each attempt."""
         self.failed: list[tuple[str, str, GatewayError]] = []
         self.refused: list[GatewayError] = []
+        self.refused_ids: set[str] = set()
         self.troubles: list[tuple[str, BaseException]] = []
         self.unknowns: list[tuple[str, str]] = []
         self.alerts: list[Alert] = []
@@ -191,6 +192,7 @@ class RecordingObserver:
 
     def request_refused(self, request_id: str, protocol: str, error: GatewayError) -> None:
         self.refused.append(error)
+        self.refused_ids.add(request_id)
 
     def unknown(self, kind: str, name: str) -> None:
         self.unknowns.append((kind, name))

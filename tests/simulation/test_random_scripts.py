@@ -151,7 +151,8 @@ def test_every_exchange_is_settled_exactly_once(requests, answers, credits_):
         assert {row["amount"] for row in free} <= {0}
         assert {row["provenance"] for row in free} <= {"own", "recovered", "void"}
         assert sorted(set(ids) - {row["request_id"] for row in free}) == world.admitted()
-        assert {one[0].request_id for one in world.observer.ended} >= set(ids)
+        told = {one[0].request_id for one in world.observer.ended} | world.observer.refused_ids
+        assert told >= set(ids), "a cancelled admission is told as a refusal"
         pack = await world.pack()
         assert pack.spent == sum(row["amount"] - row["overrun"] for row in world.usage())
         assert pack.available + pack.spent == pack.granted
