@@ -33,7 +33,7 @@ class Paced:
     def handle(self, protocol: str) -> Handle:
         async def handle(
             request: Request, _: asyncio.StreamReader, writer: asyncio.StreamWriter
-        ) -> None:
+        ) -> bool:
             streams = b'"stream":true' in request.body.replace(b" ", b"")
             head, pieces = canned(protocol, TEXT, stream=streams)
             writer.write(head)
@@ -44,6 +44,7 @@ class Paced:
                 await self.go.wait()
             writer.write(b"".join(pieces[-3:]))
             await writer.drain()
+            return True  # nothing said that it would close
 
         return handle
 
@@ -161,7 +162,7 @@ async def _reloaded(folder: Path) -> None:
         assert sorted(rig.workers()) == sorted(workers)
     assert load.unanswered == 0
     for seen in [*load.seen, *ended]:
-        assert (seen.ending, seen.text) == ("whole", TEXT)
+        assert (seen.ending, seen.text) == ("whole", TEXT), seen
         assert records[seen.request_id].provenance == "reported"
 
 
