@@ -9,7 +9,7 @@ import httptools
 from tollbridge.errors import ErrorCode, GatewayError
 from tollbridge.units import HEAD_BYTES_MAX, HEADERS_MAX
 
-VERSIONS = ("1.1", "1.0")
+_VERSIONS = ("1.1", "1.0")
 
 _PERCENT = ord("%")
 
@@ -38,7 +38,7 @@ def check_form(version: str, headers: Mapping[str, str], repeated: int) -> None:
         GatewayError: it is of another version, has too many headers, or several hosts: two
             servers in a row could take different ones (RFC 9112 section 3.2).
     """
-    if version not in VERSIONS:
+    if version not in _VERSIONS:
         raise malformed(f"Version {version} is not spoken here")
     if len(headers) + repeated > HEADERS_MAX:
         raise head_too_large()

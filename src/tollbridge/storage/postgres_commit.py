@@ -300,12 +300,12 @@ class CommitQueue:
         elif kind is Trouble.BROKEN:
             patient = [command for command in commands if command.deadline == _NEVER]
             for command in commands:
-                if command.doubtful is not None:
+                if command.deadline == _NEVER:
+                    command.alone = True  # perhaps only this one fails
+                elif command.doubtful is not None:
                     command.fail(OutcomeUnknownError(str(error)))
-                elif command.deadline != _NEVER:
+                else:
                     command.fail(unavailable(error))
-            for command in patient:
-                command.alone = True  # perhaps only this one fails
             if patient:
                 self._failures += 1
                 self._put(reversed(patient), again=True)

@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import Callable
 
+import asyncpg
 import pytest
 from tests.contract.samples import ENV, admission, grant, need, settlement
 from tests.fakes.cutting_proxy import cutting_proxy
@@ -192,3 +193,24 @@ def test_a_hold_in_doubt_on_a_full_disk_does_not_stay(postgres: PostgresServer) 
         return doubts
 
     assert asyncio.run(scenario()) > 0
+
+
+def test_who_waits_without_end_is_not_told_of_a_doubt(postgres: PostgresServer) -> None:
+    async def scenario() -> None:
+        store = await opened(postgres)
+        queue, loop = store._queue, asyncio.get_running_loop()
+        patient, other = (
+            postgres_commit.Command[str](
+                lambda _batch, _doubtful: "", None, loop.create_future(), deadline, droppable=False
+            )
+            for deadline in (float("inf"), loop.time() + 1)
+        )
+        patient.doubtful = other.doubtful = "written"
+        queue._after(asyncpg.DiskFullError("no room"), [patient, other])
+        assert not patient.future.done()
+        assert isinstance(other.future.exception(), OutcomeUnknownError)
+        assert [list(waiting) for waiting in queue._queues.values()] == [[patient]]
+        queue._queues.clear()
+        await store.close("worker-1")
+
+    asyncio.run(scenario())
